@@ -1,0 +1,53 @@
+"""Where the hwmodel benchmarks put their results, and what every result carries."""
+
+import json
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def write_result(name: str, *, n: int, result: dict[str, Any]) -> Path:
+    """Write ``results/<name>.json`` with the versions, the machine and the number of cases."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    header = {"benchmark": name, "n": n, "date": datetime.now(UTC).date().isoformat()}
+    report = header | {"machine": _machine(), "versions": _versions(), "result": result}
+    path.write_text(json.dumps(report, indent=1) + "\n")
+    return path
+
+
+def _machine() -> dict[str, str | None]:
+    return {"arch": platform.machine(), "cpu": _cpu(), "system": platform.system()}
+
+
+def _cpu() -> str | None:
+    info = Path("/proc/cpuinfo")
+    names = info.read_text().splitlines() if info.exists() else []
+    return next((line.split(": ")[1] for line in names if line.startswith("model name")), None)
+
+
+def _versions() -> dict[str, str | None]:
+    found: dict[str, str | None] = {"python": sys.version.split()[0]}
+    for package in ("numpy", "pyosys"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = None
+    return found | {
+        "iverilog": _first_line("iverilog", "-V"),
+        "verilator": _first_line("verilator", "--version"),
+    }
+
+
+def _first_line(*command: str) -> str | None:
+    try:
+        shown = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:
+        return None
+    return shown.stdout.splitlines()[0]

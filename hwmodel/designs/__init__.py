@@ -1,0 +1,1 @@
+"""Random number generators as hardware, one file per design."""
