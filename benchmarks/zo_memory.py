@@ -1,0 +1,85 @@
+"""Peak memory of a step above inference, in numbers.
+
+Each arm runs in a process of its own: forwards first, whose peak resident memory is the bound;
+then the peak is reset, and steps follow. ``forwards again`` is the measurement's own noise. Linux
+only (``/proc``).
+
+    python benchmarks/zo_memory.py
+"""
+
+import json
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import torch
+from harness import save
+from zo_mezo import LiteralMeZO
+from zo_models import MODELS, loss_of
+
+import zo
+
+ARMS = ["forwards again", "pool", "lfsr_bank", "rademacher", "gaussian", "literal MeZO"]
+
+
+def peak_mib() -> float:
+    """Return the peak resident memory since the last reset."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+
+
+def reset_peak() -> None:
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+@torch.no_grad()
+def measure(model_name: str, arm: str) -> dict[str, float]:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    model = MODELS[model_name]().eval()
+    closure = loss_of(model, batch=4)
+    torch.zeros(10).add_(1)
+    _warm_up()
+    reset_peak()
+    for _ in range(4):
+        closure().item()
+    inference = peak_mib()
+    reset_peak()
+    step = {
+        "forwards again": lambda: lambda: closure().item(),
+        "literal MeZO": lambda: lambda: LiteralMeZO(model, lr=0.0).step(closure),
+    }.get(arm, lambda: partial(zo.ZO(model, lr=0.0, source=arm).step, closure))()
+    for _ in range(3):
+        step()
+    weights = sum(p.numel() * p.element_size() for p in model.parameters()) / 2**20
+    above = peak_mib() - inference
+    return {"inference": inference, "above": above, "weights": weights, "share": above / weights}
+
+
+def _warm_up() -> None:
+    """Import and touch what any optimizer of torch needs, which is no cost of a step."""
+    tiny = torch.nn.Linear(4, 4)
+    optimizer = zo.ZO(tiny, lr=0.0, source="pool:size=31")
+    optimizer.step(lambda: tiny(torch.ones(1, 4)).sum())
+
+
+def main() -> None:
+    if len(sys.argv) == 3:
+        print(json.dumps(measure(*sys.argv[1:])))
+        return
+    result = {}
+    for model_name in MODELS:
+        print(f"\n{model_name}: MiB above inference, share of the weights' bytes")
+        for arm in ARMS:
+            done = subprocess.run(
+                [sys.executable, __file__, model_name, arm], capture_output=True, check=True
+            )
+            row = json.loads(done.stdout)
+            result[f"{model_name}, {arm}"] = row
+            print(f"  {arm:14} {row['above']:8.2f}  {100 * row['share']:6.2f} %")
+    save("zo_memory", {"unit": "MiB", "peaks": result})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Perturbation sources: where the numbers of a zeroth-order step come from."""
