@@ -1,0 +1,117 @@
+"""Views: named augmentations that act on images and, as their counterpart, on feature maps.
+
+A view is a map of the plane. In normalised coordinates, where the image spans [-1, 1] whatever its
+resolution, the same map applies to an image and to a feature map of any stride; that is all that
+"the counterpart T' of T" means here. Whether ``T'(f(x))`` is close to ``f(T(x))`` is another
+matter, and :mod:`freezelib.augment.similarity` measures it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from freezelib.addresses import Value, parse_address, unknown
+from freezelib.hashing import uniform
+
+
+@dataclass(frozen=True)
+class View:
+    """One augmentation.
+
+    Attributes:
+        name: The address it was made from, as it stands in keys and column names.
+        apply: Maps ``[n, c, h, w]`` to the same shape; images and feature maps alike.
+    """
+
+    name: str
+    apply: Callable[[Tensor], Tensor]
+
+
+def get_view(address: str) -> View:
+    """A view by address: ``hflip``, ``vflip``, ``rotate:degrees=10``, ``shift:x=0.1,y=0``.
+
+    Shifts are shares of the width and height. Rotations and shifts resample bilinearly and repeat
+    the border, because zeros would be values that the prefix never produced.
+
+    Raises:
+        ValueError: The name, or one of its parameters, is unknown or missing.
+    """
+    name, parameters = parse_address(address)
+    if name not in _VIEWS:
+        raise unknown("view", name, _VIEWS)
+    make, wanted = _VIEWS[name]
+    if set(parameters) != set(wanted):
+        raise ValueError(
+            f"The view {name!r} takes exactly the parameters {sorted(wanted)}, "
+            f"but got {address!r}."
+        )
+    if not all(isinstance(v, int | float) and math.isfinite(v) for v in parameters.values()):
+        raise ValueError(f"The parameters of a view are finite numbers, but got {address!r}.")
+    return View(address, make(parameters))
+
+
+def assign_views(
+    *, seed: int, epoch: int, sample_ids: NDArray[np.int64], num_views: int, probability: float
+) -> NDArray[np.int64]:
+    """Which view each sample takes this epoch: 0 for none, ``v`` for the ``v``-th.
+
+    A pure function of its arguments, so it depends neither on the order in which samples are read
+    nor on threads or resume.
+    """
+    if num_views == 0 or probability == 0:
+        return np.zeros(len(sample_ids), np.int64)
+    draw = uniform(seed, epoch, sample_ids)
+    chosen = np.minimum(draw / probability * num_views, num_views - 1).astype(np.int64)
+    return np.where(draw < probability, chosen + 1, 0)
+
+
+def _hflip(_: dict[str, Value]) -> Callable[[Tensor], Tensor]:
+    return lambda maps: maps.flip(-1)
+
+
+def _vflip(_: dict[str, Value]) -> Callable[[Tensor], Tensor]:
+    return lambda maps: maps.flip(-2)
+
+
+def _rotate(parameters: dict[str, Value]) -> Callable[[Tensor], Tensor]:
+    angle = math.radians(float(parameters["degrees"]))
+    cos, sin = math.cos(angle), math.sin(angle)
+    return _affine([[cos, -sin, 0.0], [sin, cos, 0.0]])
+
+
+def _shift(parameters: dict[str, Value]) -> Callable[[Tensor], Tensor]:
+    # The grid says where to read from, and the plane is two units wide.
+    return _affine(
+        [[1.0, 0.0, -2 * float(parameters["x"])], [0.0, 1.0, -2 * float(parameters["y"])]]
+    )
+
+
+def _affine(matrix: list[list[float]]) -> Callable[[Tensor], Tensor]:
+    theta = torch.tensor(matrix).unsqueeze(0)
+
+    def apply(maps: Tensor) -> Tensor:
+        where = theta.to(maps).expand(len(maps), 2, 3)
+        grid = functional.affine_grid(where, list(maps.shape), align_corners=False)
+        return functional.grid_sample(
+            maps, grid, mode="bilinear", padding_mode="border", align_corners=False
+        )
+
+    return apply
+
+
+_VIEWS: dict[
+    str, tuple[Callable[[dict[str, Value]], Callable[[Tensor], Tensor]], tuple[str, ...]]
+] = {
+    "hflip": (_hflip, ()),
+    "vflip": (_vflip, ()),
+    "rotate": (_rotate, ("degrees",)),
+    "shift": (_shift, ("x", "y")),
+}

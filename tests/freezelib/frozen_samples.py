@@ -1,0 +1,53 @@
+"""A small data set, a small frozen prefix, and the recipe that belongs to both."""
+
+import torch
+from torch import nn
+
+from freezelib.cache import CacheRecipe
+from freezelib.cuts import find_cuts, split
+from freezelib.frozen import FrozenPrefix
+from freezelib.images import ImageSet
+from freezelib.models import get_model
+
+SAMPLES, CHUNK_SAMPLES, SIDE = 50, 16, 12
+NUM_CHUNKS = -(-SAMPLES // CHUNK_SAMPLES)
+
+
+def labelled_images(num_samples, *, num_classes=5, side=SIDE, class_sorted=False):
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randint(0, 256, (num_samples, 3, side, side), generator=generator)
+    labels = torch.randint(0, num_classes, (num_samples,), generator=generator)
+    return ImageSet(
+        images=images.byte(),
+        labels=labels.sort().values if class_sorted else labels,
+        mean=(0.5, 0.4, 0.3),
+        std=(0.2, 0.3, 0.25),
+        num_classes=num_classes,
+    )
+
+
+def small_resnet():
+    torch.manual_seed(3)
+    model = get_model("resnet8:width=4", in_channels=3, num_classes=5)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):  # as after training: no two channels alike
+            nn.init.normal_(module.running_mean, std=0.3)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, std=0.3)
+    return model
+
+
+def halves(k=2):
+    model, example = small_resnet(), torch.zeros(2, 3, SIDE, SIDE)
+    return split(model, find_cuts(model, example)[k - 1], example_input=example)
+
+
+def frozen_prefix():
+    return FrozenPrefix(halves()[0])
+
+
+def recipe_for(prefix, data, **changes):
+    chosen = {"codec": "int8+lz4", "views": ("hflip",), "chunk_samples": CHUNK_SAMPLES}
+    return CacheRecipe(
+        prefix_digest=prefix.digest, data_fingerprint=data.fingerprint, **(chosen | changes)
+    )
