@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hwmodel.checks import require
 from hwmodel.designs.base import Design
+from hwmodel.liberty import read_liberty
 from hwmodel.synthesis import run_yosys
 from hwmodel.technologies import load_technology
 
@@ -61,7 +62,8 @@ def synthesize_asic(design: Design, liberty: Path | str) -> Area:
 
     Raises:
         ToolMissingError: If pyosys is not installed.
-        ValueError: If the file lacks a NAND gate or a flip-flop, or the design needs a memory.
+        ValueError: If the file is no Liberty file or lacks a NAND gate or a flip-flop, or if the
+            design needs a memory.
     """
     _refuse_memories(design)
     library = Path(liberty)
@@ -95,19 +97,12 @@ def _refuse_memories(design: Design) -> None:
 
 def _nand_area(library: Path) -> float:
     """Return the area of the smallest two-input NAND, the unit of a gate equivalent."""
-    areas = _cell_areas(library.read_text())
-    nands = [area for name, area in areas.items() if re.search(r"nand2", name, re.IGNORECASE)]
-    flip_flops = [name for name in areas if re.search(r"df", name, re.IGNORECASE)]
+    cells = read_liberty(library).of_kind("cell")
+    nands = [cell.number("area") for cell in cells if re.search("nand2", cell.name, re.IGNORECASE)]
     require(
-        bool(nands) and bool(flip_flops),
+        bool(nands) and any(cell.of_kind("ff") for cell in cells),
         law="the library has a two-input NAND and a D flip-flop",
-        got=f"{library.name} with {len(areas)} cells",
+        got=f"{library.name} with {len(cells)} cells",
         fix="point at the standard cells of one corner, not at I/O or memory cells",
     )
     return min(nands)
-
-
-def _cell_areas(text: str) -> dict[str, float]:
-    """Return the area of every cell of a Liberty text; the first area in a cell is its own."""
-    pattern = r'\bcell\s*\(\s*"?([\w$]+)"?\s*\)\s*\{.*?\barea\s*:\s*([\d.]+)'
-    return {name: float(area) for name, area in re.findall(pattern, text, re.DOTALL)}
