@@ -12,6 +12,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from sweeps.config import OBJECTIVES
 from sweeps.outcome import Outcome, Row
@@ -33,9 +34,9 @@ def pareto_figure(outcome: Outcome) -> Figure:
         _scatter(axis, outcome.rows, cost)
         _front_line(axis, outcome.rows, cost)
         axis.set_xlabel(title)
-    axes[1].set_xscale("log")
+    _log_x(axes[1])
     axes[3].set_xscale("symlog", linthresh=10)
-    axes[3].set_xlim(left=-1)
+    axes[3].set_xlim(-1, 2 * max(10, *(row.scores["lut"] for row in outcome.rows)))
     axes[0].set_ylabel("accuracy")
     _legend(axes[0])
     return figure
@@ -58,7 +59,7 @@ def directions_figure(outcome: Outcome) -> Figure:
         for row in rows:
             if row.config.cut == cut and row.scores["distinct_directions"] is None:
                 axis.axhline(row.scores["accuracy"], color=line.get_color(), ls=":", lw=1)
-    axis.set_xscale("log")
+    _log_x(axis)
     _style(axis)
     axis.set_xlabel("distinct directions (dotted: Gaussian, unlimited)")
     axis.set_ylabel("accuracy")
@@ -87,7 +88,7 @@ def energy_figure(outcome: Outcome) -> Figure:
             *_energy_and_accuracy(others), marker="D", c="none", edgecolors=_INK, label="Gaussian"
         )
         axis.legend(frameon=False)
-    axis.set_xscale("log")
+    _log_x(axis)
     _style(axis)
     axis.set_xlabel("energy per perturbed weight [pJ]")
     axis.set_ylabel("accuracy")
@@ -157,6 +158,14 @@ def _legend(axis: Axes) -> None:
     for label, style in keys:
         axis.plot([], [], ls="", label=label, **style)  # type: ignore[arg-type]
     axis.legend(frameon=False, fontsize=9)
+
+
+def _log_x(axis: Axes) -> None:
+    """A logarithmic axis that reads well over half a decade as over five."""
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _style(axis: Axes) -> None:
