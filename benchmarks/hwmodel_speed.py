@@ -13,7 +13,7 @@ from statistics import median
 
 from hwmodel_report import write_result
 
-from hwmodel import InverseCdf, LfsrBank, Pool, TreeGrng, get_design, score
+from hwmodel import BoxMuller, InverseCdf, LfsrBank, Pool, TreeGrng, get_design, score
 
 REPEATS = 9
 STREAMS = ["bank-31x8", "bank-31x14", "pool-4093x8", "pool-8191x1", "clt-12x8"]
@@ -29,6 +29,7 @@ def main() -> None:
         "pool": score_us([Pool(size=1000 + i, lanes=4) for i in range(99)]),
         "inverse CDF": score_us([InverseCdf(bits=4 + i % 8, seed=i) for i in range(99)]),
         "tree": score_us([TreeGrng(bits=4 + i % 6, seed=i) for i in range(99)]),
+        "Box-Muller": score_us([BoxMuller(bits=8 + i % 8, seed=i) for i in range(99)]),
     }
     for name, rate in streams.items():
         print(f"{name:24s} {rate / 1e6:8.0f} million codes/s")

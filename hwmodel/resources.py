@@ -1,6 +1,7 @@
 """What a design occupies on an FPGA."""
 
 from dataclasses import dataclass
+from functools import cache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,7 @@ class BlockRam:
     stacked: int
 
 
+@cache
 def block_ram(depth: int, *, width: int) -> BlockRam:
     """Return the cheapest block RAM of ``depth`` words, the flattest of equally cheap ones.
 

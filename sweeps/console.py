@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -108,9 +109,10 @@ def print_outcome(console: Console, outcome: Outcome, *, everything: bool = Fals
 
 
 def _table(title: str, rows: tuple[Row, ...]) -> Table:
-    table = Table(title=title, title_justify="left")
-    for heading in ("", "trial", "what"):
-        table.add_column(heading, no_wrap=True)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("", no_wrap=True)
+    table.add_column("trial", no_wrap=True)
+    table.add_column("what")  # the one column that gives way on a narrow terminal
     for heading in FIGURES:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
@@ -120,8 +122,8 @@ def _table(title: str, rows: tuple[Row, ...]) -> Table:
 
 
 def _seed_table(groups: list[Any]) -> Table:
-    table = Table(title="Accuracy over seeds", title_justify="left")
-    table.add_column("what", no_wrap=True)
+    table = Table(title="Accuracy over seeds", title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("what")
     for heading in ("mean", "s.d.", "n"):
         table.add_column(heading, justify="right")
     for group in sorted(groups, key=lambda g: -g.mean):

@@ -46,7 +46,7 @@ class BoxMuller(Design):
             fix="a finer radius would pass four standard deviations, a finer angle outgrow logic",
         )
 
-    @property
+    @cached_property
     def lfsrs(self) -> dict[str, LfsrGroup]:
         """Return the LFSRs of radius and angle, of different widths so that they never lock."""
         widths = {"x": (17, self.radius_bits), "y": (20, self.angle_bits)}
@@ -212,7 +212,7 @@ class BoxMuller(Design):
         return Resources(
             lut=fitted_luts(self.lut_terms()),
             ff=2 * self.bits + sum(lfsr.bits for lfsr in self.lfsrs.values()),
-            bram=block_ram(len(self.radii), width=self.bits).tiles,
+            bram=block_ram(1 << self.radius_bits, width=self.bits).tiles,
             dsp=2,
         )
 

@@ -179,16 +179,21 @@ class TreeGrng(Design):
 
     def lut_terms(self) -> dict[str, float]:
         """Return the LUTs as amounts of fitted coefficients."""
-        levels = zip(self.thresholds[1:], self.widths[1:], strict=True)
-        decisions = sum(decision_luts(table, width=width) for table, width in levels)
         return {
             "lut": sum(lfsr.resources().lut for lfsr in self.lfsrs),
-            "tree_decision": decisions,
+            "tree_decision": _decision_luts(self.widths),
         }
 
     def activity(self) -> Activity:
         """Return the activity of LFSRs, and of LUTs as measured on mapped netlists."""
         return Activity(lut=0.29, ff=0.5)
+
+
+@cache
+def _decision_luts(widths: tuple[int, ...]) -> int:
+    """Return the LUTs of all comparisons; cached, because a search asks for few shapes often."""
+    levels = zip(_thresholds(widths)[1:], widths[1:], strict=True)
+    return sum(decision_luts(table, width=width) for table, width in levels)
 
 
 @cache

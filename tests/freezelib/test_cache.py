@@ -304,7 +304,7 @@ def damaged_copy(cache, folder):
     return FeatureCache.open(folder)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     number=st.integers(0, NUM_CHUNKS - 1),
     at=st.floats(0, 1, exclude_max=True),
@@ -321,7 +321,7 @@ def test_a_flipped_bit_is_noticed(sound, tmp_path_factory, number, at, bit):
     assert caught.value.path == path
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(number=st.integers(0, NUM_CHUNKS - 1), at=st.floats(0, 1, exclude_max=True))
 @pytest.mark.parametrize("longer", [False, True])
 def test_another_length_is_noticed(sound, tmp_path_factory, longer, number, at):
@@ -405,7 +405,7 @@ def test_a_damaged_chunk_error_survives_the_way_between_processes(cache):
     assert (str(copied), copied.path, copied.reason) == (str(error), error.path, error.reason)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(at=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_a_manifest_with_a_flipped_bit_is_refused_or_says_the_same(
     sound, tmp_path_factory, at, bit

@@ -77,21 +77,21 @@ def assert_within_bound(name, maps):
 
 
 @every_codec
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(shape=shapes, scale=scales, seed=seeds, signed=st.booleans())
 def test_the_error_stays_within_its_bound(name, shape, scale, seed, signed):
     assert_within_bound(name, drawn(shape, scale=scale, seed=seed, signed=signed))
 
 
 @every_codec
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(values=st.lists(st.floats(-60000, 60000, width=32), min_size=1, max_size=20))
 def test_the_error_stays_within_its_bound_for_any_map(name, values):
     assert_within_bound(name, torch.tensor(values).view(1, 1, -1))
 
 
 @every_codec
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(shape=shapes, scale=scales, seed=seeds, signed=st.booleans())
 def test_zeros_come_back_as_zeros(name, shape, scale, seed, signed):
     maps = drawn(shape, scale=scale, seed=seed, signed=signed)
@@ -100,7 +100,7 @@ def test_zeros_come_back_as_zeros(name, shape, scale, seed, signed):
 
 
 @every_codec
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(shape=shapes, seed=seeds)
 def test_no_value_changes_its_sign(name, shape, seed):
     maps = drawn(shape, seed=seed)
@@ -142,7 +142,7 @@ def test_one_channel_does_not_cost_another_its_precision(name):
 
 
 @every_codec
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(shape=shapes, seed=seeds, picked=st.data())
 def test_any_rows_decode_to_the_same_as_in_the_whole(name, shape, seed, picked):
     maps = drawn(shape, seed=seed)

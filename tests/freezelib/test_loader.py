@@ -58,7 +58,7 @@ def same_batches(left, right):
 # The order of an epoch.
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     num_samples=st.integers(1, 120),
     chunk_samples=st.integers(1, 40),
@@ -80,7 +80,7 @@ def test_every_sample_comes_once_but_for_the_remainder(
         assert len(seen) == num_samples - num_samples % batch_size
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(batch_size=st.sampled_from([1, 4, 24, 48, 96]), window=st.integers(1, 8), seed=seeds)
 def test_inputs_belong_to_their_labels(batch_size, window, seed):
     for inputs, labels in loader(96, 7, batch_size, seed, window=window).epoch(3):
@@ -88,7 +88,7 @@ def test_inputs_belong_to_their_labels(batch_size, window, seed):
         assert torch.equal((inputs[:, 0] + 256 * inputs[:, 1]).flatten().round().long(), labels)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(seed=seeds, epoch=epochs)
 def test_the_order_is_a_function_of_seed_and_epoch(seed, epoch):
     used = loader(seed=seed)
@@ -97,7 +97,7 @@ def test_the_order_is_a_function_of_seed_and_epoch(seed, epoch):
     assert order(used, epoch) == order(loader(seed=seed), epoch)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(seed=seeds, epoch=epochs)
 def test_other_epochs_and_seeds_have_other_orders(seed, epoch):
     orders = [
@@ -197,7 +197,7 @@ def test_the_share_of_samples_under_a_view_is_the_one_asked_for(probability):
     assert 1 - np.mean(seen) == pytest.approx(probability, abs=0.05)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(chunk_samples=st.integers(3, 60), batch_size=st.sampled_from([5, 12, 30]), seed=seeds)
 def test_the_view_of_a_sample_does_not_depend_on_chunks_or_batches(
     chunk_samples, batch_size, seed

@@ -21,7 +21,7 @@ def test_doing_nothing_takes_nothing():
     assert peak_memory_bytes(lambda: None) == 0
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(steps=st.integers(1, 30))
 def test_a_chain_of_additions_holds_two_links_at_a_time(steps):
     def chain():
@@ -32,7 +32,7 @@ def test_a_chain_of_additions_holds_two_links_at_a_time(steps):
     assert peak_memory_bytes(chain) == 2 * ONE
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(steps=st.integers(1, 30))
 def test_what_is_kept_adds_up(steps):
     x = torch.ones(NUMBERS)

@@ -97,7 +97,7 @@ def test_a_prefix_with_only_dead_channels_scores_1():
     assert score_channels(prefix, [images()], HFLIP).tolist() == [1.0] * 4
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(value=st.floats(-50, 50, width=32))
 @pytest.mark.parametrize("address", ["hflip", "rotate:degrees=10", "shift:x=0.13,y=0"])
 def test_a_constant_channel_scores_1(address, value):
@@ -127,7 +127,7 @@ def test_no_images_are_refused():
         score_channels(nn.Identity(), [], HFLIP)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     scores=scores_strategy,
     threshold=st.floats(-1, 1.01),
@@ -146,7 +146,7 @@ def test_sensitive_channels_are_the_worst_under_the_threshold_within_the_budget(
     assert budget_is_spent or all(scores[d] >= threshold for d in left)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(scores=scores_strategy)
 def test_the_ends_of_threshold_and_budget(scores):
     everything = list(range(len(scores)))

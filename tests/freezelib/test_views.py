@@ -31,7 +31,7 @@ def smooth(side):
 
 
 @pytest.mark.parametrize("address", VIEWS)
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(height=sides, width=sides)
 def test_a_view_keeps_the_shape_and_the_range_and_leaves_its_input_alone(address, height, width):
     x = maps(height, width)
@@ -52,7 +52,7 @@ def test_a_view_treats_every_sample_and_channel_alike(address):
 
 
 @pytest.mark.parametrize("address", FLIPS)
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(height=sides, width=sides)
 def test_flips_are_involutions(address, height, width):
     x, apply = maps(height, width), get_view(address).apply
@@ -65,7 +65,7 @@ def test_flips_are_exact():
     assert get_view("vflip").apply(x).tolist() == [[[[3, 4, 5], [0, 1, 2]]]]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     height=st.integers(5, 16),
     width=st.integers(5, 16),
@@ -90,7 +90,7 @@ def test_a_shift_repeats_the_border():
 
 
 @pytest.mark.parametrize("address", ["rotate:degrees=0", "rotate:degrees=360", "shift:x=0,y=0"])
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(height=sides, width=sides)
 def test_a_view_that_moves_nothing_is_the_identity(address, height, width):
     x = maps(height, width)
@@ -164,7 +164,7 @@ def test_a_bad_address_is_refused(address):
         get_view(address)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     seed=seeds,
     epoch=st.integers(0, 1000),

@@ -29,7 +29,7 @@ SPECS = [
     "pool:size=17,bits=1,lanes=16",
     "clt:terms=12,bits=8",
     "clt:terms=5,bits=3,state_bits=5",
-    "replicate:lanes=3,design=(clt:terms=3,bits=4)",
+    "replicate:lanes=2,design=(clt:terms=3,bits=8)",
     "replicate:lanes=2,design=(pool:size=31,lanes=2)",
     "lfsr:state_bits=9,bits=5,leap=8,form=galois",
     "lfsr:state_bits=4,taps=(4,1)",

@@ -69,7 +69,6 @@ def test_repair_reaches_the_whole_cycle(cycle, advance):
 
 
 @given(st.one_of(banks, pools), st.integers(1, 10**9))
-@settings(deadline=None)
 def test_audit_is_bounded_by_the_stream(design, num_weights):
     audit = design.audit(num_weights)
     assert 1 <= audit.distinct_directions <= design.period

@@ -1,5 +1,7 @@
 """Bad input is refused with the law, the values and the fix."""
 
+from pathlib import Path
+
 import pytest
 
 from hwmodel import (
@@ -55,6 +57,13 @@ from hwmodel import (
         (lambda: get_design("pool:sise=31"), "field of pool in", "did you mean 'size'"),
         (lambda: get_design("pool:size=big"), "size is an integer", "size=big"),
         (lambda: get_design("pool:31"), "field=value", "31"),
+        (lambda: get_design("replicate:lanes=2"), "replicate is told its design", "lanes=2"),
+        (lambda: get_design("pool:size=8,lanes=9"), "lanes < size", "lanes=9"),
+        (
+            lambda: simulate_verilog(Clt(), 9, vcd=Path("nowhere", "waves")),
+            "the folder of vcd exists",
+            "nowhere",
+        ),
         (lambda: load_technology("rapidsilikon"), "technology in", "rapidsilicon-published"),
         (lambda: Pool().power(technology="x", clock_mhz=1), "technology in", "'x'"),
         (

@@ -41,7 +41,7 @@ def test_overlapping_words_correlate_and_leaps_do_not():
 @pytest.mark.parametrize(("rotation", "rank"), [("ring", 98), ("none", 14)])
 def test_rank_of_a_bank_is_its_lfsrs_less_their_means(rotation, rank):
     bank = LfsrBank(num_rngs=7, bits=4, rotation=rotation)
-    assert perturbation_rank(bank, num_weights=7 * 71, steps=210) == rank
+    assert perturbation_rank(bank, num_weights=7 * 31, steps=110) == rank
 
 
 def test_linear_complexity_of_an_lfsr_is_its_length():

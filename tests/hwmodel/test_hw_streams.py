@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hwmodel import Clt, LfsrBank, Pool, Replicate
@@ -35,7 +35,6 @@ designs = st.one_of(banks, pools, clts)
 
 
 @given(designs, st.integers(0, 10**12), st.integers(0, 500), st.integers(0, 500))
-@settings(deadline=None)
 def test_any_stretch_can_be_read_alone(design, start, first, second):
     whole = design.codes(start, first + second)
     parts = [design.codes(start, first), design.codes(start + first, second)]
@@ -44,13 +43,11 @@ def test_any_stretch_can_be_read_alone(design, start, first, second):
 
 
 @given(designs, st.integers(0, 10**6))
-@settings(deadline=None)
 def test_stream_repeats_after_its_period(design, start):
     assert np.array_equal(design.codes(start, 200), design.codes(start + design.period, 200))
 
 
 @given(banks)
-@settings(deadline=None)
 def test_bank_has_zero_mean_over_a_period(bank):
     codes = bank.codes(0, bank.period)
     assert codes.sum() == 0
@@ -58,7 +55,6 @@ def test_bank_has_zero_mean_over_a_period(bank):
 
 
 @given(pools)
-@settings(deadline=None)
 def test_pool_has_zero_mean_within_its_range(pool):
     codes = pool.contents
     highest = max(1, 2 ** (pool.bits - 1) - 1)
@@ -68,7 +64,6 @@ def test_pool_has_zero_mean_within_its_range(pool):
 
 
 @given(banks)
-@settings(deadline=None)
 def test_rings_and_barrels_emit_the_same_stream(bank):
     fields = {"num_rngs": bank.num_rngs, "bits": bank.bits, "seed": bank.seed}
     ring, barrel = (LfsrBank(**fields, rotation=turning) for turning in ("ring", "barrel"))

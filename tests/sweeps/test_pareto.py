@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -28,7 +28,6 @@ def test_the_front_is_what_nothing_dominates(points):
     assert pareto_mask(points.astype(float)).tolist() == expected
 
 
-@settings(deadline=None)
 @given(GRID_POINTS)
 def test_the_hypervolume_counts_the_unit_cells_that_are_dominated(points):
     cells = itertools.product(range(SIDE), repeat=points.shape[1])

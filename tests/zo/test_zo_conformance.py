@@ -62,7 +62,7 @@ def swept(source, terms, dtype=torch.float32, decay=1.0, initial=0.0):
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(token=tokens, start=starts, length=lengths)
 def test_any_slice_equals_the_whole(address, token, start, length):
     source = bound(address)
@@ -99,7 +99,7 @@ def test_a_fused_sweep_is_the_sum_of_its_parts(address):
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(token=tokens, num_weights=st.integers(2, 20_000))
 def test_sumsq_equals_brute_force(address, token, num_weights):
     source = zo.get_source(address)
