@@ -76,10 +76,13 @@ class Outcome:
         """Trials that were run with several seeds."""
         groups: dict[str, list[Row]] = defaultdict(list)
         for row in self.rows:
-            groups[replace(row.config, seed=0).label].append(row)
+            groups[replace(row.config, seed=0).id].append(row)
         return [
-            SeedGroup(label=label, accuracies=tuple(row.scores["accuracy"] for row in rows))
-            for label, rows in groups.items()
+            SeedGroup(
+                label=replace(rows[0].config, seed=0).label,
+                accuracies=tuple(row.scores["accuracy"] for row in rows),
+            )
+            for rows in groups.values()
             if len(rows) > 1
         ]
 

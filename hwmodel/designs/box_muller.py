@@ -1,7 +1,7 @@
 """Radius and angle from two tables, multiplied: the classic Gaussian pair."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from math import cos, lcm, log, pi, sin, sqrt
 
 import numpy as np
@@ -67,18 +67,15 @@ class BoxMuller(Design):
         unit = 2.0 ** (2 - self.bits)
         return tuple(round(sqrt(-2 * log((i + 0.5) / words)) / unit) for i in range(words))
 
-    @cached_property
+    @property
     def turns(self) -> tuple[tuple[int, int], ...]:
         """Return cosine and sine in units of their full scale, signed."""
-        words, full = 1 << self.angle_bits, (1 << (self.bits - 1)) - 1
-        angles = [2 * pi * (i + 0.5) / words for i in range(words)]
-        return tuple((round(full * cos(a)), round(full * sin(a))) for a in angles)
+        return _turns(self.bits, self.angle_bits)
 
-    @cached_property
+    @property
     def turn_words(self) -> tuple[int, ...]:
         """Return cosine and sine as they are stored, the sine above."""
-        mask = (1 << self.bits) - 1
-        return tuple(c & mask | (s & mask) << self.bits for c, s in self.turns)
+        return _turn_words(self.bits, self.angle_bits)
 
     @property
     def name(self) -> str:
@@ -226,3 +223,16 @@ class BoxMuller(Design):
     def activity(self) -> Activity:
         """Return the activity of random data."""
         return Activity(lut=0.5, ff=0.5, bram=0.5)
+
+
+@cache
+def _turns(bits: int, angle_bits: int) -> tuple[tuple[int, int], ...]:
+    words, full = 1 << angle_bits, (1 << (bits - 1)) - 1
+    angles = [2 * pi * (i + 0.5) / words for i in range(words)]
+    return tuple((round(full * cos(a)), round(full * sin(a))) for a in angles)
+
+
+@cache
+def _turn_words(bits: int, angle_bits: int) -> tuple[int, ...]:
+    mask = (1 << bits) - 1
+    return tuple(c & mask | (s & mask) << bits for c, s in _turns(bits, angle_bits))

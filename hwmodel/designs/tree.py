@@ -4,6 +4,7 @@ Written from the description of TreeGRNG (KU Leuven, ASP-DAC 2024): each bit of 
 significant first, compares a random word of its own with the probability of that branch.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from math import lcm
@@ -81,7 +82,7 @@ class TreeGrng(Design):
     @property
     def period_clocks(self) -> int:
         """Return the clocks after which the stream repeats."""
-        return lcm(*(lfsr.period for lfsr in self.lfsrs))
+        return lcm(*((1 << width) - 1 for width in self.widths))
 
     @property
     def lsb(self) -> float:
@@ -173,16 +174,18 @@ class TreeGrng(Design):
         lookup = v.table_function(f"threshold{level}", table, index_bits=level - 1, width=width)
         return [*lookup, f"wire bit{level} = x{level} > threshold{level}({prefix});"]
 
+    @property
+    def bram_bits_read(self) -> int:
+        """Return zero: thresholds are logic."""
+        return 0
+
     def resources(self) -> Resources:
         """Return the FPGA resources by formula: LFSRs, thresholds in logic, comparators."""
         return Resources(lut=fitted_luts(self.lut_terms()), ff=sum(self.widths))
 
     def lut_terms(self) -> dict[str, float]:
         """Return the LUTs as amounts of fitted coefficients."""
-        return {
-            "lut": sum(lfsr.resources().lut for lfsr in self.lfsrs),
-            "tree_decision": _decision_luts(self.widths),
-        }
+        return dict(_lut_terms(self.widths))
 
     def activity(self) -> Activity:
         """Return the activity of LFSRs, and of LUTs as measured on mapped netlists."""
@@ -190,10 +193,14 @@ class TreeGrng(Design):
 
 
 @cache
-def _decision_luts(widths: tuple[int, ...]) -> int:
-    """Return the LUTs of all comparisons; cached, because a search asks for few shapes often."""
+def _lut_terms(widths: tuple[int, ...]) -> Mapping[str, float]:
+    """Return the LUTs of a shape; cached, because a search asks for few shapes often."""
+    lfsrs = (LfsrGroup(count=1, bits=width, leap=1, seed=0) for width in widths)
     levels = zip(_thresholds(widths)[1:], widths[1:], strict=True)
-    return sum(decision_luts(table, width=width) for table, width in levels)
+    return {
+        "lut": sum(lfsr.resources().lut for lfsr in lfsrs),
+        "tree_decision": sum(decision_luts(table, width=width) for table, width in levels),
+    }
 
 
 @cache
