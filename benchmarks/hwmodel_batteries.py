@@ -19,7 +19,7 @@ import numpy as np
 from hwmodel_audit import STREAMS, normal_tail_of_chi2
 from hwmodel_report import write_result
 
-from hwmodel import get_design
+from hwmodel import WallaceHadamard, get_design
 
 FILE_BYTES = 1 << 22
 # Number, samples and repetitions of each dieharder test, so that none rewinds the file.
@@ -46,7 +46,10 @@ def main() -> None:
             }
             failed = [key for key, found in rows[name].items() if found["failed"]]
             print(f"{name:36s} failed: {', '.join(failed) or '-'}", flush=True)
-    result = {"not installed": missing, "bytes": FILE_BYTES, "streams": rows}
+    stirred = [wallace_row(depth) for depth in (256, 1024, 4096)]
+    for row in stirred:
+        print(row)
+    result = {"not installed": missing, "bytes": FILE_BYTES, "streams": rows, "wallace": stirred}
     print(write_result("hwmodel_batteries", n=len(rows), result=result))
 
 
@@ -61,6 +64,20 @@ def sign_bytes(name: str) -> np.ndarray:
     part = 1 << 20
     signs = [design.codes(start, part) < 0 for start in range(0, count, part)]
     return np.concatenate([np.packbits(sign) for sign in signs])
+
+
+def wallace_row(depth: int) -> dict:
+    """Return how the largest correlation of two lanes falls with the passes over a Wallace pool.
+
+    Chance alone would halve it with every fourfold number of passes.
+    """
+    found: dict[str, float] = {"depth": depth}
+    for passes in (1, 16, 256):
+        rows = WallaceHadamard(depth=depth, bits=16).codes(0, 4 * depth * passes).reshape(-1, 4)
+        correlation = np.asarray(np.corrcoef(rows, rowvar=False)) - np.eye(4)
+        found[f"lane correlation after {passes} passes"] = float(np.abs(correlation).max())
+        found[f"chance alone, {passes} passes"] = (depth * passes) ** -0.5
+    return found
 
 
 def ent(path: Path) -> dict:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
+from hwmodel.calibration_points import POINTS
 from hwmodel.catalog import get_design
 from hwmodel.designs.base import Design
 from hwmodel.resources import Resources
@@ -13,121 +14,6 @@ from hwmodel.synthesis import synthesize
 
 # Every third point of a family is held out of the fit.
 _HOLD_OUT = 3
-
-POINTS: dict[str, list[str]] = {
-    "LFSR": [
-        "lfsr:state_bits=8",
-        "lfsr:state_bits=16,form=galois",
-        "lfsr:state_bits=8,leap=8",
-        "lfsr:state_bits=17,leap=8",
-        "lfsr:state_bits=14,leap=14",
-        "lfsr:state_bits=16,leap=8",
-        "lfsr:state_bits=16,leap=16",
-        "lfsr:state_bits=24,leap=29",
-        "lfsr:state_bits=20,leap=23,form=galois",
-    ],
-    # Entered after the form of the shared rows was settled on the points above and below.
-    "shared rows": [
-        "lfsr:state_bits=13,leap=13",
-        "lfsr:state_bits=19,leap=8",
-        "lfsr:state_bits=14,leap=17,form=galois",
-        "lfsr_bank:num_rngs=9,bits=19",
-        "lfsr_bank:num_rngs=6,bits=24,leap=23,rotation=none",
-        "lfsr_bank:num_rngs=10,bits=13,leap=10,rotation=barrel",
-    ],
-    "bank": [
-        "lfsr_bank:num_rngs=7,bits=8,leap=1",
-        "lfsr_bank:num_rngs=31,bits=8",
-        "lfsr_bank:num_rngs=13,bits=4",
-        "lfsr_bank:num_rngs=31,bits=16,leap=1",
-        "lfsr_bank:num_rngs=31,bits=8,rotation=none",
-        "lfsr_bank:num_rngs=31,bits=14",
-        "lfsr_bank:num_rngs=63,bits=8",
-        "lfsr_bank:num_rngs=15,bits=10",
-        "lfsr_bank:num_rngs=7,bits=16",
-        "lfsr_bank:num_rngs=127,bits=9",
-        "lfsr_bank:num_rngs=20,bits=12",
-        "lfsr_bank:num_rngs=12,bits=24",
-    ],
-    "barrel": [
-        "lfsr_bank:num_rngs=7,bits=8,rotation=barrel",
-        "lfsr_bank:num_rngs=31,bits=8,rotation=barrel",
-        "lfsr_bank:num_rngs=5,bits=10,rotation=barrel",
-        "lfsr_bank:num_rngs=3,bits=16,leap=1,rotation=barrel",
-        "lfsr_bank:num_rngs=15,bits=8,rotation=barrel",
-        "lfsr_bank:num_rngs=11,bits=10,rotation=barrel",
-        "lfsr_bank:num_rngs=31,bits=16,leap=1,rotation=barrel",
-        "lfsr_bank:num_rngs=63,bits=8,rotation=barrel",
-        "lfsr_bank:num_rngs=41,bits=9,rotation=barrel",
-        "lfsr_bank:num_rngs=127,bits=8,rotation=barrel",
-        "lfsr_bank:num_rngs=16,bits=6,leap=1,rotation=barrel",
-        "lfsr_bank:num_rngs=101,bits=7,rotation=barrel",
-    ],
-    "pool": [
-        "pool:size=4093,bits=8",
-        "pool:size=4096,bits=8,lanes=8",
-        "pool:size=4096,bits=8,lanes=64",
-        "pool:size=4096,bits=8,lanes=256",
-        "pool:size=8191,bits=4",
-        "pool:size=1021,bits=16",
-        "pool:size=4095,bits=8,lanes=5",
-        "pool:size=2047,bits=12,lanes=2",
-        "pool:size=16381,bits=1",
-        "pool:size=5000,bits=8",
-        "pool:size=5000,bits=16",
-        "pool:size=10007,bits=8",
-    ],
-    "CLT": [
-        "clt:terms=12,bits=8",
-        "clt:terms=4,bits=8",
-        "clt:terms=8,bits=6",
-        "clt:terms=16,bits=8",
-        "clt:terms=12,bits=10,state_bits=17",
-        "clt:terms=5,bits=7",
-    ],
-    "inverse CDF": [
-        "inverse_cdf:address_bits=8,bits=8",
-        "inverse_cdf:address_bits=9,bits=10",
-        "inverse_cdf:address_bits=10,bits=12",
-        "inverse_cdf:address_bits=10,bits=8",
-        "inverse_cdf:address_bits=12,bits=12",
-        "inverse_cdf:address_bits=7,bits=8",
-        "inverse_cdf:address_bits=13,bits=16",
-        "inverse_cdf:address_bits=9,bits=14",
-        "inverse_cdf:address_bits=8,bits=12",
-    ],
-    "Box-Muller": [
-        "box_muller:bits=12",
-        "box_muller:bits=8,angle_bits=6",
-        "box_muller:bits=10,angle_bits=8",
-        "box_muller:bits=16,angle_bits=8",
-        "box_muller:bits=12,angle_bits=7",
-        "box_muller:bits=14,radius_bits=8,angle_bits=7",
-    ],
-    "Wallace-Hadamard": [
-        "wallace_hadamard:depth=1024,bits=12",
-        "wallace_hadamard:depth=512,bits=8",
-        "wallace_hadamard:depth=1024,bits=16",
-    ],
-    "tree": [
-        "tree_grng:bits=8",
-        "tree_grng:bits=6",
-        "tree_grng:bits=7",
-        "tree_grng:bits=10",
-        "tree_grng:bits=5",
-        "tree_grng:bits=9",
-    ],
-    "scaler": [
-        "power_of_two:design=(lfsr_bank:num_rngs=31,bits=8)",
-        "multiplier:design=(lfsr_bank:num_rngs=31,bits=8)",
-        "multiplier:design=(pool:size=4093,bits=8)",
-    ],
-    "replicate": [
-        "replicate:lanes=4,design=(tree_grng:bits=8)",
-        "replicate:lanes=2,design=(clt:terms=12,bits=8)",
-        "replicate:lanes=8,design=(inverse_cdf:address_bits=8,bits=8)",
-    ],
-}
 
 
 @dataclass(frozen=True, kw_only=True)

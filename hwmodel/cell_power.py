@@ -1,19 +1,15 @@
 """Power of a netlist of standard cells from Liberty tables and switching activity."""
 
-import json
-import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
 from hwmodel.checks import require
-from hwmodel.designs.base import Design
 from hwmodel.liberty import Group, Table, read_liberty, read_table, unit
-from hwmodel.synthesis import run_yosys
+from hwmodel.netlist import Net, Netlist
 
-Net = int | str
 # Slews settle along a path; a net is as deep as the logic, and the tables flatten differences.
 _SLEW_PASSES = 12
 
@@ -24,12 +20,14 @@ class CellPower:
 
     Attributes:
         internal_uw: Within the cells, clock pins of the flip-flops included.
+        data_pins_uw: The part of it that changes at inputs other than clocks cause by themselves.
         switching_uw: Charging the pins that cells drive.
         ports_uw: Charging the pins that input ports drive, the clock above all.
         leakage_uw: Static.
     """
 
     internal_uw: float
+    data_pins_uw: float
     switching_uw: float
     ports_uw: float
     leakage_uw: float
@@ -38,61 +36,6 @@ class CellPower:
     def total_uw(self) -> float:
         """Return the sum."""
         return self.internal_uw + self.switching_uw + self.ports_uw + self.leakage_uw
-
-
-@dataclass(frozen=True, kw_only=True)
-class Netlist:
-    """A design mapped to the cells of a Liberty file.
-
-    Attributes:
-        verilog: The netlist as text.
-        cells: Type and net per pin, by instance.
-        ports: Nets by input port.
-    """
-
-    verilog: str
-    cells: Mapping[str, tuple[str, Mapping[str, Net]]]
-    ports: Mapping[str, tuple[Net, ...]]
-
-
-def map_to_cells(design: Design, liberty: Path | str, *, avoid: Collection[str] = ()) -> Netlist:
-    """Map a design to the cells of a Liberty file with Yosys.
-
-    Args:
-        design: A design without memory and multiplier.
-        liberty: The Liberty file.
-        avoid: Cells not to be used for logic.
-
-    Raises:
-        ToolMissingError: If pyosys is not installed.
-    """
-    commands = [
-        "synth -flatten -top rng",
-        f"dfflibmap -liberty {liberty}",
-        " ".join([f"abc -liberty {liberty}", *(f"-dont_use {cell}" for cell in avoid)]),
-        "setattr -mod -unset keep_hierarchy",
-        "flatten",
-        "opt_clean -purge",
-        "rename -enumerate -pattern n%",
-        "write_verilog -noattr -noexpr {folder}/mapped.v",
-        "write_json {folder}/mapped.json",
-    ]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        run_yosys(design, commands, folder=folder)
-        text = (folder / "mapped.v").read_text()
-        module = json.loads((folder / "mapped.json").read_text())["modules"]["rng"]
-    cells = {
-        instance: (cell["type"], {pin: nets[0] for pin, nets in cell["connections"].items()})
-        for instance, cell in module["cells"].items()
-        if cell["type"] != "$scopeinfo"
-    }
-    ports = {
-        port: tuple(found["bits"])
-        for port, found in module["ports"].items()
-        if found["direction"] == "input"
-    }
-    return Netlist(verilog=text, cells=cells, ports=ports)
 
 
 def cell_power(
@@ -129,13 +72,18 @@ def cell_power(
     slews = _settled_slews(placed, loads)
     charged = {net: activity(net) * load / 2 for net, load in loads.items()}
     at_ports = sum(charged.get(net, 0.0) for nets in netlist.ports.values() for net in nets)
-    internal = sum(cell.energy(pins, loads, slews, activity) for cell, pins in placed)
+    internal = data_pins = 0.0
+    for cell, pins in placed:
+        energies = cell.energies(pins, loads, slews, activity)
+        internal += sum(energies.values())
+        data_pins += sum(energies.get(pin, 0.0) for pin in cell.data_pins)
     leakage = sum(cell.leakage for cell, _ in placed) * unit(library, "leakage_power_unit")
     # Energy tables count capacitance times squared voltage, in the library's units.
     energy_uj = unit(library, "capacitive_load_unit") * unit(library, "voltage_unit") ** 2 * 1e6
     per_second, supply = clock_mhz * 1e6, library.number("nom_voltage")
     return CellPower(
         internal_uw=internal * energy_uj * per_second,
+        data_pins_uw=data_pins * energy_uj * per_second,
         switching_uw=(sum(charged.values()) - at_ports) * supply**2 * energy_uj * per_second,
         ports_uw=at_ports * supply**2 * energy_uj * per_second,
         leakage_uw=leakage * 1e6,
@@ -162,6 +110,11 @@ class _Cell:
         self.capacitances = {
             pin.name: pin.number("capacitance") for pin in pins if pin.text("direction") == "input"
         }
+        self.data_pins = [
+            pin.name
+            for pin in pins
+            if pin.name in self.capacitances and "clock" not in pin.attributes
+        ]
         self._energies = {
             pin.name: _by_related_pin(library, pin, "internal_power", "_power") for pin in pins
         }
@@ -171,20 +124,20 @@ class _Cell:
             if pin.text("direction") == "output"
         }
 
-    def energy(
+    def energies(
         self,
         pins: Mapping[str, Net],
         loads: Mapping[Net, float],
         slews: Mapping[Net, float],
         activity: Callable[[Net], float],
-    ) -> float:
-        """Return the internal energy per clock, in capacitance times squared voltage."""
-        total = 0.0
-        for pin, arcs in self._energies.items():
-            if pin in pins and arcs:
-                found = _values(arcs, pins, loads[pins[pin]], slews, own=pins[pin])
-                total += activity(pins[pin]) * fmean(found)
-        return total
+    ) -> dict[str, float]:
+        """Return internal energy per clock by pin, in capacitance times squared voltage."""
+        return {
+            pin: activity(pins[pin])
+            * fmean(_values(arcs, pins, loads[pins[pin]], slews, own=pins[pin]))
+            for pin, arcs in self._energies.items()
+            if pin in pins and arcs
+        }
 
     def slews(
         self, pins: Mapping[str, Net], loads: Mapping[Net, float], slews: Mapping[Net, float]

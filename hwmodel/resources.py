@@ -37,6 +37,21 @@ class Resources:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """An FPGA by what it has."""
+
+    name: str
+    lut: int
+    ff: int
+    bram: int
+    dsp: int
+
+
+# XCZU9EG, the device of the ZCU102 board (vendor's product table).
+ZCU102 = Device(name="ZCU102", lut=274_080, ff=548_160, bram=912, dsp=2_520)
+
+
 # Shapes of the block RAMs as (depth, width) by tiles, parity bits used as data (Xilinx UG473).
 _SHAPES = {
     0.5: ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1)),

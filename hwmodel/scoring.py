@@ -6,26 +6,11 @@ from hwmodel.audit import Audit
 from hwmodel.designs.base import Design
 from hwmodel.directions import clocks_per_step
 from hwmodel.power import Power
-from hwmodel.resources import Resources
+from hwmodel.resources import ZCU102, Device, Resources
 from hwmodel.technologies import technology_names
 
 # A step runs through its numbers three times: perturb, perturb the other way, restore and update.
 PASSES_PER_STEP = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class Device:
-    """An FPGA by what it has."""
-
-    name: str
-    lut: int
-    ff: int
-    bram: int
-    dsp: int
-
-
-# XCZU9EG, the device of the ZCU102 board (vendor's product table).
-ZCU102 = Device(name="ZCU102", lut=274_080, ff=548_160, bram=912, dsp=2_520)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,12 @@ from hwmodel.checks import require
 from hwmodel.designs.base import Codes, Design, Words, check_bits, check_range, index_bits
 from hwmodel.hashing import child_seed, splitmix64
 from hwmodel.luts import counter_luts
-from hwmodel.resources import Resources, block_ram
+from hwmodel.resources import ZCU102, Resources, block_ram
 from hwmodel.tiling import read_cyclic, unroll
 from hwmodel.trace import Activity, Signal, State, pack, unpack
+
+# Bits per clock from one port of every block RAM of a large device, 72 bits each.
+_PORT_BITS = ZCU102.bram * 72
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +55,13 @@ class Pool(Design):
             law="1 <= lanes < size",
             got=f"lanes={self.lanes}, size={self.size}",
             fix="it would show the same numbers for ever; broadcast a narrow pool instead",
+        )
+        require(
+            self.lanes * self.bits <= _PORT_BITS,
+            law=f"lanes * bits <= {_PORT_BITS}",
+            got=f"lanes={self.lanes}, bits={self.bits}",
+            fix=f"no more leaves the block RAM of a {ZCU102.name} per clock; broadcast a narrow "
+            "pool instead",
         )
 
     @property

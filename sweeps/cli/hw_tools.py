@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 import hwmodel
-from hwmodel.calibration import POINTS, Calibration, Measurement
+from hwmodel.calibration import Calibration, Measurement
+from hwmodel.calibration_points import POINTS
 from hwmodel.checks import choose, require
 from sweeps.cli.hw import print_fields, print_table
 

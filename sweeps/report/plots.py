@@ -59,7 +59,8 @@ def directions_figure(outcome: Outcome) -> Figure:
         for row in rows:
             if row.config.cut == cut and row.scores["distinct_directions"] is None:
                 axis.axhline(row.scores["accuracy"], color=line.get_color(), ls=":", lw=1)
-    _log_x(axis)
+    if limited:
+        _log_x(axis)
     _style(axis)
     axis.set_xlabel("distinct directions (dotted: Gaussian, unlimited)")
     axis.set_ylabel("accuracy")

@@ -32,6 +32,7 @@ from hwmodel import (
         (lambda: LfsrBank(rotation="rign"), "rotation in", "did you mean 'ring'"),
         (lambda: Pool(size=1), "2 <= size", "size=1"),
         (lambda: Pool(size=8, lanes=8), "lanes < size", "lanes=8"),
+        (lambda: Pool(size=9000, bits=8, lanes=8300), "lanes * bits <= 65664", "lanes=8300"),
         (lambda: Pool(bits=0), "1 <= bits <= 24", "bits=0"),
         (lambda: Clt(terms=1), "2 <= terms <= 64", "terms=1"),
         (lambda: Lfsr(taps=(8, 4)), "primitive polynomial", "taps=(8, 4)"),

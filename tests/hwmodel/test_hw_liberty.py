@@ -5,8 +5,9 @@ import importlib.util
 import pytest
 
 from hwmodel import get_design
-from hwmodel.cell_power import Netlist, cell_power, map_to_cells
+from hwmodel.cell_power import cell_power
 from hwmodel.liberty import read_liberty, read_table, unit
+from hwmodel.netlist import Netlist, map_to_cells
 
 LIBRARY = """
 /* a comment { that opens nothing */
@@ -67,6 +68,7 @@ def test_power_of_two_inverters_by_hand(library):
     assert power.ports_uw == pytest.approx(0.02 * 50)
     # Mean of rise and fall at no slew: 0.2 pJ unloaded, and 0.2 + 0.01 * (0.2 + 0.1) / 2 loaded.
     assert power.internal_uw == pytest.approx((0.2 + 0.2015) * 50)
+    assert power.data_pins_uw == 0.0
     assert power.leakage_uw == pytest.approx(6e-3)
     assert power.total_uw == pytest.approx(2 + 20.075 + 6e-3)
 

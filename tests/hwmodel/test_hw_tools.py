@@ -15,7 +15,8 @@ from hwmodel import (
     synthesize,
     synthesize_asic,
 )
-from hwmodel.calibration import POINTS, Measurement, calibrate
+from hwmodel.calibration import Measurement, calibrate
+from hwmodel.calibration_points import POINTS
 from hwmodel.gates import gate_activity
 from hwmodel.synthesis import count_cells
 from hwmodel.vcd import count_toggles

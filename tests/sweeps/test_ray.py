@@ -112,7 +112,7 @@ def test_an_interrupted_sweep_keeps_what_it_has_and_says_how_to_go_on(tmp_path, 
     _wait_for_results(tmp_path, "a", 2, sweep)
     sweep.send_signal(number)
     output, _ = sweep.communicate(timeout=60)
-    assert sweep.returncode == 130
+    assert sweep.returncode == 130, output
     assert "freezo resume a" in output
     assert (tmp_path / "runs" / "sweeps" / "a" / "report" / "index.html").exists()
     assert len(_trials(tmp_path, "a")) >= 2
