@@ -12,8 +12,8 @@ from itertools import product
 from math import erfc, exp, sqrt
 
 import numpy as np
-from hwmodel_report import write_result
 from numpy.typing import NDArray
+from reporting import write_result
 
 from hwmodel import Clt, Design, InverseCdf, Lfsr, LfsrBank, Pool, Replicate, get_design
 from hwmodel.quality import linear_complexity, measure_quality, perturbation_rank

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from hwmodel_audit import STREAMS, normal_tail_of_chi2
-from hwmodel_report import write_result
+from reporting import write_result
 
 from hwmodel import WallaceHadamard, get_design
 

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator
 
 import numpy as np
-from hwmodel_report import write_result
+from reporting import write_result
 
 from hwmodel import CATALOG, Design, get_design, simulate_verilog
 from hwmodel.gf2 import coprime_leap

@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from hwmodel_report import write_result
+from reporting import write_result
 
 from hwmodel import get_design
 from hwmodel.cell_power import CellPower, cell_power

@@ -8,7 +8,7 @@ readings: relative to the baseline, and in percentage points of a ZCU102. 1,024 
 device, are an inference from those figures, not the paper's statement.
 """
 
-from hwmodel_report import write_result
+from reporting import write_result
 
 from hwmodel import Design, LfsrBank, Pool, Replicate, compare, get_design, technology_names
 

@@ -11,7 +11,7 @@
 import argparse
 
 import numpy as np
-from hwmodel_report import write_result
+from reporting import write_result
 
 from hwmodel import Activity, get_design
 from hwmodel.gates import gate_activity

@@ -8,7 +8,7 @@ Compares whole periods of the streams and the price of both banks; ``--synth`` a
 import argparse
 
 import numpy as np
-from hwmodel_report import write_result
+from reporting import write_result
 
 from hwmodel import LfsrBank, asic_area, compare, synthesize
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from statistics import median
 
-from hwmodel_report import write_result
+from reporting import write_result
 
 from hwmodel import BoxMuller, InverseCdf, LfsrBank, Pool, TreeGrng, get_design, score
 

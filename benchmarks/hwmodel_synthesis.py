@@ -15,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 from statistics import median
 
-from hwmodel_report import RESULTS, write_result
+from reporting import RESULTS, write_result
 
 from hwmodel import Resources, calibrate, get_design
 from hwmodel.calibration import Calibration, Measurement

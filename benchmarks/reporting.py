@@ -1,4 +1,4 @@
-"""Where the hwmodel benchmarks put their results, and what every result carries."""
+"""Where the benchmarks put their results, and what every result carries."""
 
 import json
 import platform
@@ -13,13 +13,27 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def write_result(name: str, *, n: int, result: dict[str, Any]) -> Path:
-    """Write ``results/<name>.json`` with the versions, the machine and the number of cases."""
+    """Write ``results/<name>.json`` with commit, versions, machine and the number of cases."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    header = {"benchmark": name, "n": n, "date": datetime.now(UTC).date().isoformat()}
-    report = header | {"machine": _machine(), "versions": _versions(), "result": result}
+    report = {"benchmark": name, "n": n, **provenance(), "result": result}
     path.write_text(json.dumps(report, indent=1) + "\n")
     return path
+
+
+def provenance() -> dict[str, Any]:
+    """Return when, where and with what a figure was made."""
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": _commit(),
+        "machine": _machine(),
+        "versions": _versions(),
+    }
+
+
+def _commit() -> str | None:
+    """The commit that was measured, marked where the tree had changes."""
+    return _first_line("git", "-C", str(RESULTS.parent), "describe", "--always", "--dirty")
 
 
 def _machine() -> dict[str, str | None]:
@@ -34,7 +48,7 @@ def _cpu() -> str | None:
 
 def _versions() -> dict[str, str | None]:
     found: dict[str, str | None] = {"python": sys.version.split()[0]}
-    for package in ("numpy", "pyosys"):
+    for package in ("numpy", "torch", "pyarrow", "pyosys"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
@@ -50,4 +64,4 @@ def _first_line(*command: str) -> str | None:
         shown = subprocess.run(command, capture_output=True, text=True)
     except FileNotFoundError:
         return None
-    return shown.stdout.splitlines()[0]
+    return next(iter(shown.stdout.splitlines()), None)
