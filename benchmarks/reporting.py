@@ -32,8 +32,11 @@ def provenance() -> dict[str, Any]:
 
 
 def _commit() -> str | None:
-    """The commit that was measured, marked where the tree had changes."""
-    return _first_line("git", "-C", str(RESULTS.parent), "describe", "--always", "--dirty")
+    """The commit that was measured, marked where anything but results was changed since."""
+    git = ("git", "-C", str(RESULTS.parents[1]))
+    commit = _first_line(*git, "rev-parse", "--short", "HEAD")
+    changed = _first_line(*git, "status", "--porcelain", "--", ".", ":!benchmarks/results")
+    return f"{commit}-dirty" if commit and changed else commit
 
 
 def _machine() -> dict[str, str | None]:
