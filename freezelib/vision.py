@@ -13,6 +13,7 @@ import importlib.util
 from pathlib import Path
 
 import torch
+from torch import library
 
 _UNDECLARED = ("nms", "qnms")
 _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
@@ -24,17 +25,17 @@ def _native_operators_load() -> bool:
     if spec is None or spec.origin is None:
         return True  # not installed: the import below says so better than we could
     try:
-        for library in Path(spec.origin).parent.glob("_C*.so"):
-            torch.ops.load_library(str(library))
+        for native in Path(spec.origin).parent.glob("_C*.so"):
+            torch.ops.load_library(str(native))
         return hasattr(torch.ops.torchvision, "nms")
     except (OSError, RuntimeError):
         return False
 
 
 # Module level, because the declarations vanish with the object that made them.
-_fragment: torch.library.Library | None = None
+_fragment: library.Library | None = None
 if not _native_operators_load():
-    _fragment = torch.library.Library("torchvision", "FRAGMENT")
+    _fragment = library.Library("torchvision", "FRAGMENT")
     for _name in _UNDECLARED:
         _fragment.define(_name + _SCHEMA)
 
