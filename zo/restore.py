@@ -15,7 +15,34 @@ _DELTA = -2
 """Slot of the first group's delta; the next groups' lie below it."""
 
 
-class Master(Walk):
+class Rewriting(Walk):
+    """Writes the weights anew from what it keeps, each time they move, in one pass."""
+
+    _away: bool
+    """Whether the weights are something else than ``theta``."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether the weights are ``theta``."""
+        return not self._away
+
+    def visit(self, token: int, offset: float) -> None:
+        """Move the weights to ``theta + offset * z`` of a perturbation."""
+        self._write({token: offset})
+        self._away = True
+
+    def settle(self) -> None:
+        """Move the weights to ``theta``."""
+        if self._away:
+            self._write({})
+            self._away = False
+
+    def _write(self, terms: Terms) -> None:
+        """Write ``theta + terms`` to the weights."""
+        raise NotImplementedError
+
+
+class Master(Rewriting):
     """Keeps ``theta`` in a copy of at least float32; the weights are what the model computes with.
 
     The copy costs the weights' bytes (twice those of half precision) and a step a third pass.
@@ -45,22 +72,6 @@ class Master(Walk):
         for copy, kept in zip(self._wider, state["wider"], strict=True):
             copy.copy_(kept)
 
-    @property
-    def settled(self) -> bool:
-        """Whether the weights are ``theta``."""
-        return not self._away
-
-    def visit(self, token: int, offset: float) -> None:
-        """Move the weights to ``theta + offset * z`` of a perturbation."""
-        self._write({token: offset})
-        self._away = True
-
-    def settle(self) -> None:
-        """Move the weights to ``theta``."""
-        if self._away:
-            self._write({})
-            self._away = False
-
     def learn(self, group: int, updates: Mapping[int, float], *, decay: float) -> None:
         """Move a group's ``theta`` to ``decay * theta + sum of updates``."""
         for owner, sweep in self._learn:
@@ -75,7 +86,7 @@ class Master(Walk):
         self.passes += 1
 
 
-class Delta(Walk):
+class Delta(Rewriting):
     """Keeps the initial weights and what was learned apart: ``theta = decay * theta0 + delta``.
 
     Over a periodic source the delta is one table of ``period`` numbers: all that a checkpoint
@@ -106,22 +117,6 @@ class Delta(Walk):
         super().load_state_dict(state)
         self._decay = list(state["decay"])
         self._away = True
-
-    @property
-    def settled(self) -> bool:
-        """Whether the weights are ``theta``."""
-        return not self._away
-
-    def visit(self, token: int, offset: float) -> None:
-        """Move the weights to ``theta + offset * z`` of a perturbation, in one pass."""
-        self._write({token: offset})
-        self._away = True
-
-    def settle(self) -> None:
-        """Move the weights to ``theta``."""
-        if self._away:
-            self._write({})
-            self._away = False
 
     def learn(self, group: int, updates: Mapping[int, float], *, decay: float) -> None:
         """Move a group's ``theta`` to ``decay * theta + sum of updates``; touches no weight."""

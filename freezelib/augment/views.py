@@ -69,7 +69,8 @@ def assign_views(
     if num_views == 0 or probability == 0:
         return np.zeros(len(sample_ids), np.int64)
     draw = uniform(seed, epoch, sample_ids)
-    chosen = np.minimum(draw / probability * num_views, num_views - 1).astype(np.int64)
+    share = np.minimum(draw, probability) / probability  # in [0, 1], however small the latter
+    chosen = np.minimum(share * num_views, num_views - 1).astype(np.int64)
     return np.where(draw < probability, chosen + 1, 0)
 
 

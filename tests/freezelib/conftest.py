@@ -35,3 +35,18 @@ def store(tmp_path):
 @pytest.fixture
 def cache(store, recipe, prefix, data):
     return store.get_or_build(recipe, prefix=prefix, data=data)
+
+
+@pytest.fixture(scope="session")
+def sound(tmp_path_factory, prefix, data):
+    """A cache that tests read, or copy before they damage it."""
+    store = CacheStore(tmp_path_factory.mktemp("sound"))
+    return store.get_or_build(recipe_for(prefix, data), prefix=prefix, data=data)
+
+
+@pytest.fixture
+def build(store, prefix, data):
+    def get_or_build(**changes):
+        return store.get_or_build(recipe_for(prefix, data, **changes), prefix=prefix, data=data)
+
+    return get_or_build

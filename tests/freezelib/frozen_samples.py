@@ -1,5 +1,6 @@
 """A small data set, a small frozen prefix, and the recipe that belongs to both."""
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -51,3 +52,25 @@ def recipe_for(prefix, data, **changes):
     return CacheRecipe(
         prefix_digest=prefix.digest, data_fingerprint=data.fingerprint, **(chosen | changes)
     )
+
+
+def chunk_files(cache):
+    return [cache.folder / entry.file for entry in cache.manifest.chunks]
+
+
+def contents(cache):
+    return {path.name: path.read_bytes() for path in chunk_files(cache)}
+
+
+def read_all(cache, view=0):
+    """Every sample's map under one view, in the order of the sample ids."""
+    maps = torch.full((SAMPLES, *cache.sample_shape), float("nan"))
+    labels = torch.full((SAMPLES,), -1)
+    for number in range(cache.num_chunks):
+        chunk = cache.chunk(number)
+        rows = np.arange(len(chunk.labels))
+        out = torch.empty(len(rows), *cache.sample_shape)
+        chunk.read_into(rows, np.full(len(rows), view), out)
+        maps[torch.from_numpy(chunk.sample_ids.copy())] = out
+        labels[torch.from_numpy(chunk.sample_ids.copy())] = chunk.labels
+    return maps, labels

@@ -1,0 +1,62 @@
+from dataclasses import fields, replace
+
+import pytest
+
+from freezelib.cache import (
+    CacheRecipe,
+)
+
+RECIPE = CacheRecipe(prefix_digest="p" * 64, data_fingerprint="d" * 32)
+OTHER = {
+    "prefix_digest": "q" * 64,
+    "data_fingerprint": "e" * 32,
+    "codec": "int4+lz4",
+    "views": ("hflip",),
+    "similarity_threshold": 0.8,
+    "max_fraction": 0.5,
+    "score_samples": 100,
+    "chunk_samples": 100,
+    "order_seed": 1,
+}
+
+
+@pytest.mark.parametrize("field", [field.name for field in fields(CacheRecipe)])
+def test_every_field_of_the_recipe_changes_the_key(field):
+    assert replace(RECIPE, **{field: OTHER[field]}).key != RECIPE.key
+
+
+def test_the_key_is_pinned():
+    """If this fails on purpose, raise FORMAT_VERSION: every cache on disk has lost its name."""
+    assert RECIPE.key == "561303231366c611e89c8fdb72aba93d65e49114"
+
+
+def test_the_order_of_views_is_part_of_the_key():
+    assert (
+        replace(RECIPE, views=("hflip", "vflip")).key
+        != replace(RECIPE, views=("vflip", "hflip")).key
+    )
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [({"max_fraction": 1}, {"max_fraction": 1.0}), ({"codec": "raw"}, {"codec": "raw+none"})],
+)
+def test_two_spellings_of_one_recipe_share_a_key(ours, theirs):
+    assert replace(RECIPE, **ours).key == replace(RECIPE, **theirs).key
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"codec": "int9"},
+        {"similarity_threshold": 1.02},
+        {"similarity_threshold": float("nan")},
+        {"max_fraction": -0.1},
+        {"max_fraction": 1.1},
+        {"chunk_samples": 0},
+        {"score_samples": 0},
+    ],
+)
+def test_a_recipe_that_makes_no_sense_is_refused(change):
+    with pytest.raises(ValueError, match=r"but got|Unknown"):
+        replace(RECIPE, **change)
