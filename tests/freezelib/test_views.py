@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
@@ -173,6 +173,7 @@ def test_a_bad_address_is_refused(address):
     order=st.permutations(range(40)),
     at=st.integers(0, 40),
 )
+@example(seed=0, epoch=0, num_views=1, probability=5e-324, order=list(range(40)), at=0)
 def test_a_view_depends_on_seed_epoch_and_sample_alone(
     seed, epoch, num_views, probability, order, at
 ):
