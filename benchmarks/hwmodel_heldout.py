@@ -1,0 +1,93 @@
+"""Formulae as they are shipped against Yosys, on points drawn by a seed and never seen before.
+
+    python benchmarks/hwmodel_heldout.py --seed N [--points 44]
+
+A seed serves once: after a look at its points they can still be repeated, but no longer call a
+changed formula right. The points are drawn over the whole range of every parameter, without the
+shapes of the calibration. Nothing is fitted here.
+"""
+
+import argparse
+import time
+from itertools import islice
+from statistics import fmean, median
+
+from reporting import write_result
+
+from hwmodel import Design, Resources, get_design, synthesize
+from hwmodel.calibration_points import POINTS
+from hwmodel.sampling import random_designs
+
+OUTLIER = 0.15
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--points", type=int, default=44)
+    options = parser.parse_args()
+    known = tuple(get_design(spec) for specs in POINTS.values() for spec in specs)
+    points = islice(random_designs(options.seed, known=known), options.points)
+    rows = [measured(family, design) for family, design in points]
+    result = {"seed": options.seed, **summary(rows), "points": rows}
+    for key, value in result.items():
+        if key != "points":
+            print(f"{key}: {value}")
+    print(write_result(f"hwmodel_heldout_{options.seed}", n=len(rows), result=result))
+
+
+def measured(family: str, design: Design) -> dict:
+    """Return model and tool of one point, with both run times."""
+    began = time.perf_counter()
+    model = design.resources()
+    priced = time.perf_counter()
+    tool = synthesize(design)
+    row = {
+        "design": design.spec,
+        "family": family,
+        "model": vars(model),
+        "yosys": vars(tool),
+        "lut_error": lut_error(model, tool),
+        "model_s": priced - began,
+        "yosys_s": time.perf_counter() - priced,
+    }
+    print(f"{design.name:56s} {model} | {tool} | {row['lut_error']:+.1%}", flush=True)
+    return row
+
+
+def lut_error(model: Resources, tool: Resources) -> float:
+    """Return the relative error; no LUTs where there are none is no error."""
+    return model.lut / tool.lut - 1 if tool.lut else float(model.lut != 0)
+
+
+def summary(rows: list[dict]) -> dict:
+    errors = {row["design"]: row["lut_error"] for row in rows}
+    ratios = [row["yosys_s"] / row["model_s"] for row in rows]
+    return {
+        "FF, BRAM or DSP not exact": [row["design"] for row in rows if not storage_exact(row)],
+        "LUT mean absolute error": fmean(map(abs, errors.values())),
+        "LUT mean absolute error by family": by_family(rows),
+        "LUT worst error": max(errors.values(), key=abs),
+        "outliers": {spec: error for spec, error in errors.items() if abs(error) > OUTLIER},
+        "synthesis, total s": sum(row["yosys_s"] for row in rows),
+        "model on a shape never priced before, median us": median(r["model_s"] for r in rows)
+        * 1e6,
+        "model faster, least": min(ratios),
+        "model faster, median": median(ratios),
+    }
+
+
+def storage_exact(row: dict) -> bool:
+    return all(row["model"][name] == row["yosys"][name] for name in ("ff", "bram", "dsp"))
+
+
+def by_family(rows: list[dict]) -> dict[str, float]:
+    families = dict.fromkeys(row["family"] for row in rows)
+    return {
+        family: fmean(abs(row["lut_error"]) for row in rows if row["family"] == family)
+        for family in families
+    }
+
+
+if __name__ == "__main__":
+    main()
