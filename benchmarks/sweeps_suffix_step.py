@@ -62,7 +62,7 @@ def measure(
     data = random_images(shape)
     model = get_model(address, in_channels=shape[0], num_classes=10).eval()
     found = find_cuts(model, data.read(slice(0, 2)))
-    chunks = ImageChunks(data, views=(), chunk_samples=128, order_seed=0)
+    chunks = ImageChunks(data, chunk_samples=128)
     whole = copy.deepcopy(model)  # whose prefix is not frozen
     cases = {"whole": stepper(whole, CacheLoader(chunks, batch_size=BATCH, seed=0))}
     forwards = {"whole": forward(whole, data.read(slice(0, BATCH)))}

@@ -1,111 +1,48 @@
-"""Batches from chunks: the order of an epoch, and the views of its samples.
-
-Chunks are shuffled, then the samples of a window of chunks. Because samples were dealt to chunks
-by a random permutation, any window has the label statistics of the whole set. Order and views are
-pure functions of (seed, epoch, sample id): no state, so nothing to save and nothing to drift.
-"""
+"""Batches: gathered and decoded ahead of the training step, into buffers that are used again."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+import itertools
+from collections.abc import Generator, Iterator
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from freezelib.augment import View, assign_views
-from freezelib.hashing import permutation
-from freezelib.images import ImageSet
+from freezelib.augment import Augmentation, Draws
+from freezelib.codecs.scratch import Scratch
+from freezelib.order import Order, Part
+from freezelib.read_ahead import read_ahead
+from freezelib.sources import ChunkSource, FrozenImages, ImageChunks, Window
 
+__all__ = ["CacheLoader", "ChunkSource", "FrozenImages", "ImageChunks"]
 
-class Chunk(Protocol):
-    """Samples that are stored together."""
+Batch = tuple[Tensor, Tensor]
 
-    sample_ids: NDArray[np.int64]
-    labels: Tensor
-
-    def read_into(self, rows: NDArray[np.int64], views: NDArray[np.int64], out: Tensor) -> None:
-        """Write samples, each under its view, into ``out``."""
-        ...
-
-
-class ChunkSource(Protocol):
-    """A data set in chunks: a feature cache, or the images themselves."""
-
-    views: tuple[View, ...]
-
-    @property
-    def num_chunks(self) -> int:
-        """How many chunks there are."""
-        ...
-
-    @property
-    def sample_shape(self) -> tuple[int, ...]:
-        """Shape of one sample."""
-        ...
-
-    def chunk(self, number: int) -> Chunk:
-        """One of them."""
-        ...
-
-
-class ImageChunks:
-    """The images in the same chunks as a cache of them, for training without one.
-
-    Here every view is exact: it acts on the image.
-    """
-
-    def __init__(
-        self, data: ImageSet, *, views: tuple[View, ...], chunk_samples: int, order_seed: int
-    ) -> None:
-        self.views = views
-        self._data = data
-        order = permutation(len(data), order_seed)
-        self._rows = [order[i : i + chunk_samples] for i in range(0, len(order), chunk_samples)]
-
-    @property
-    def num_chunks(self) -> int:
-        """How many chunks there are."""
-        return len(self._rows)
-
-    @property
-    def sample_shape(self) -> tuple[int, ...]:
-        """``(c, h, w)``."""
-        return tuple(self._data.images.shape[1:])
-
-    def chunk(self, number: int) -> _ImageChunk:
-        """One of them."""
-        return _ImageChunk(self._data, self._rows[number], self.views)
-
-
-class _ImageChunk:
-    def __init__(
-        self, data: ImageSet, sample_ids: NDArray[np.int64], views: tuple[View, ...]
-    ) -> None:
-        self.sample_ids = sample_ids
-        self.labels = data.labels[torch.from_numpy(sample_ids)]
-        self._data, self._views = data, views
-
-    def read_into(self, rows: NDArray[np.int64], views: NDArray[np.int64], out: Tensor) -> None:
-        out.copy_(self._data.read(torch.from_numpy(self.sample_ids[rows])))
-        for number, view in enumerate(self._views, start=1):
-            taken = torch.from_numpy(np.flatnonzero(views == number))
-            if len(taken):
-                out[taken] = view.apply(out[taken])
+# Windows at one time: two that a batch may be spread over, one ready, one in the making.
+_WINDOWS = 4
 
 
 class CacheLoader:
     """Shuffled float32 batches from a chunk source.
 
+    Order and augmentation are pure functions of (seed, epoch, sample id): they depend neither on
+    threads nor on where an epoch is entered.
+
     Args:
-        source: A :class:`~freezelib.cache.FeatureCache` or :class:`ImageChunks`.
+        source: A :class:`~freezelib.cache.FeatureCache`, :class:`ImageChunks` or
+            :class:`FrozenImages`.
         batch_size: Samples per batch. The last, smaller batch of an epoch is left out unless it is
             the only one: BatchNorm must not see a batch of a handful.
-        seed: Seed of order and views.
+        seed: Seed of order and augmentation.
+        augmentation: What is done to each sample.
         window: Chunks that are shuffled together.
-        view_probability: Share of samples that take one of the source's views.
+        prefetch: Batches that a thread of its own keeps ready; 0 decodes in the caller's.
+        device: Where the batches are; codes travel there and are dequantised there.
+        rank: Of this reader; each reads chunks of its own.
+        world_size: Readers.
+
+    Raises:
+        ValueError: A parameter is out of its range, or the source cannot follow the augmentation.
     """
 
     def __init__(
@@ -114,73 +51,105 @@ class CacheLoader:
         *,
         batch_size: int,
         seed: int,
+        augmentation: Augmentation | None = None,
         window: int = 8,
-        view_probability: float = 0.5,
+        prefetch: int = 2,
+        device: str | torch.device = "cpu",
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
-        if batch_size < 1 or window < 1:
+        if batch_size < 1 or window < 1 or prefetch < 0:
             raise ValueError(
-                f"batch_size and window must be at least 1, but got {batch_size} and {window}."
+                "batch_size >= 1, window >= 1 and prefetch >= 0 must hold, but got "
+                f"{batch_size}, {window} and {prefetch}."
             )
-        if not 0 <= view_probability <= 1:
-            raise ValueError(f"0 <= view_probability <= 1 must hold, but got {view_probability}.")
-        self._source, self._batch_size, self._seed = source, batch_size, seed
-        self._window, self._view_probability = window, view_probability
+        if not 0 <= rank < world_size:
+            raise ValueError(f"0 <= rank < world_size must hold, but got {rank} and {world_size}.")
+        self._source, self._augmentation = source, augmentation or Augmentation()
+        source.require(self._augmentation)
+        self._prefetch, self._device = prefetch, torch.device(device)
+        self._order = Order(
+            chunk_sizes=source.chunk_sizes,
+            batch_size=batch_size,
+            window=window,
+            seed=seed,
+            rank=rank,
+            world_size=world_size,
+        )
 
-    def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def num_batches(self, epoch: int = 0) -> int:
+        """Batches of an epoch, the same on every rank."""
+        return self._order.num_batches(epoch)
+
+    def epoch(self, number: int, *, start: int = 0) -> Generator[Batch, None, None]:
         """The batches ``(inputs [n, *sample_shape], labels [n])`` of one epoch.
 
         The inputs are the caller's to keep until the next batch is asked for; they are then
         overwritten.
+
+        Args:
+            number: Of the epoch.
+            start: Batches to leave out at the front, as a training that is resumed has seen them.
         """
-        buffer = torch.empty(self._batch_size, *self._source.sample_shape)
-        emitted = False
-        for samples in self._batches(number):
-            size = sum(len(rows) for _, rows in samples)
-            if size < self._batch_size and emitted:
-                return
-            yield self._read(samples, number, buffer[:size])
-            emitted = True
+        batches = self._batches(number, start)
+        return read_ahead(batches, depth=self._prefetch) if self._prefetch else batches
 
-    def _batches(self, epoch: int) -> Iterator[list[tuple[Chunk, NDArray[np.int64]]]]:
-        """Per batch, the rows to take of each chunk. A remainder goes into the next window."""
-        order = permutation(self._source.num_chunks, self._seed, epoch, 0)
-        carried: list[tuple[Chunk, NDArray[np.int64]]] = []
-        for start in range(0, len(order), self._window):
-            chunks = [self._source.chunk(int(n)) for n in order[start : start + self._window]]
-            pool = carried + [(chunk, np.arange(len(chunk.labels))) for chunk in chunks]
-            owner = np.repeat(np.arange(len(pool)), [len(rows) for _, rows in pool])
-            row = np.concatenate([rows for _, rows in pool])
-            shuffled = permutation(len(row), self._seed, epoch, 1, start)
-            whole = len(row) // self._batch_size * self._batch_size
-            for first in range(0, whole, self._batch_size):
-                yield _by_chunk(pool, owner, row, shuffled[first : first + self._batch_size])
-            carried = _by_chunk(pool, owner, row, shuffled[whole:])
-        if carried:
-            yield carried
+    def _batches(self, epoch: int, start: int) -> Generator[Batch, None, None]:
+        wanted = itertools.islice(self._order.batches(epoch), start, None)
+        ring = self._ring()
+        scratch = Scratch()
+        windows: Iterator[tuple[int, Window, Draws]] | None = None
+        held: dict[int, tuple[Window, Draws]] = {}
+        try:
+            for parts in wanted:
+                if windows is None:  # only now is it known where the epoch is entered
+                    windows = self._read_windows(epoch, first=parts[0][0])
+                while parts[-1][0] not in held:
+                    number, window, draws = next(windows)
+                    held[number] = window, draws
+                for passed in [number for number in held if number < parts[0][0]]:
+                    del held[passed]
+                yield self._decode(parts, held, next(ring), scratch)
+        finally:
+            if isinstance(windows, Generator):
+                windows.close()
 
-    def _read(
-        self, samples: list[tuple[Chunk, NDArray[np.int64]]], epoch: int, out: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        labels, filled = [], 0
-        for chunk, rows in samples:
-            views = assign_views(
-                seed=self._seed,
+    def _read_windows(self, epoch: int, *, first: int) -> Iterator[tuple[int, Window, Draws]]:
+        windows = self._windows(epoch, first)
+        return read_ahead(windows, depth=1) if self._prefetch else windows
+
+    def _windows(self, epoch: int, first: int) -> Iterator[tuple[int, Window, Draws]]:
+        slots = itertools.cycle([Scratch() for _ in range(_WINDOWS)])
+        for number, chunks in enumerate(self._order.windows(epoch)[first:], start=first):
+            window = self._source.window(chunks, next(slots), self._augmentation)
+            draws = self._augmentation.draw(
+                seed=self._order.seed,
                 epoch=epoch,
-                sample_ids=chunk.sample_ids[rows],
-                num_views=len(self._source.views),
-                probability=self._view_probability,
+                sample_ids=window.sample_ids,
+                stored_views=self._source.stored_views,
             )
-            chunk.read_into(rows, views, out[filled : filled + len(rows)])
-            labels.append(chunk.labels[torch.from_numpy(rows)])
+            yield number, window, draws
+
+    def _ring(self) -> Iterator[Tensor]:
+        """Buffers: one with the caller, some ready, one in the making."""
+        shape = (self._order.batch_size, *self._source.sample_shape)
+        return itertools.cycle(
+            [torch.empty(shape, device=self._device) for _ in range(self._prefetch + 2)]
+        )
+
+    def _decode(
+        self,
+        parts: list[Part],
+        held: dict[int, tuple[Window, Draws]],
+        out: Tensor,
+        scratch: Scratch,
+    ) -> Batch:
+        labels, filled = [], 0
+        for number, rows in parts:
+            window, draws = held[number]
+            here = out[filled : filled + len(rows)]
+            window.read_into(rows, draws.take(rows), here, scratch)
+            labels.append(window.labels[torch.from_numpy(rows)])
             filled += len(rows)
-        return out, torch.cat(labels)
-
-
-def _by_chunk(
-    pool: list[tuple[Chunk, NDArray[np.int64]]],
-    owner: NDArray[np.int64],
-    row: NDArray[np.int64],
-    picked: NDArray[np.int64],
-) -> list[tuple[Chunk, NDArray[np.int64]]]:
-    taken = [(chunk, row[picked[owner[picked] == i]]) for i, (chunk, _) in enumerate(pool)]
-    return [(chunk, rows) for chunk, rows in taken if len(rows)]
+        whole = labels[0] if len(labels) == 1 else torch.cat(labels)
+        return out[:filled], whole.to(self._device)

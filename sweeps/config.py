@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from freezelib.codecs.spec import parse_codec
+from freezelib.scorers import SCORERS
 from sweeps.typed import field_type, to_dict, unknown_key
 from zo.addresses import parse_source
 
@@ -58,7 +59,11 @@ class CacheConfig:
     views: tuple[str, ...] = ()
     view_probability: float = 0.5
     similarity_threshold: float = 0.9
+    scorer: str = "corr"  # how channels are ranked; "all" caches each under each view
     max_fraction: float = 0.25  # budget of sensitive channels per view
+    correct: bool = False  # an affine 1x1 map brings the other channels closer
+    stored_views: int = 1  # maps per sample; all but the first of augmented images
+    shift_pixels: int = 0  # largest random shift
     chunk_samples: int = 512
 
     def __post_init__(self) -> None:
@@ -66,6 +71,9 @@ class CacheConfig:
         _law(0 <= self.view_probability <= 1, "0 <= view_probability <= 1", self)
         _law(-1 <= self.similarity_threshold <= 1.01, "-1 <= similarity_threshold <= 1.01", self)
         _law(0 <= self.max_fraction <= 1, "0 <= max_fraction <= 1", self)
+        _law(self.scorer in SCORERS, f"scorer in {list(SCORERS)}", self)
+        _law(self.stored_views >= 1, "stored_views >= 1", self)
+        _law(self.shift_pixels >= 0, "shift_pixels >= 0", self)
         _law(self.chunk_samples >= 1, "chunk_samples >= 1", self)
 
 
@@ -134,19 +142,18 @@ class TrialConfig:
             cache = CacheConfig(
                 views=cache.views,
                 view_probability=cache.view_probability,
+                shift_pixels=cache.shift_pixels,
                 chunk_samples=cache.chunk_samples,
             )
         if not cache.views:
-            cache = replace(
-                cache,
-                view_probability=CacheConfig.view_probability,
-                similarity_threshold=CacheConfig.similarity_threshold,
-                max_fraction=CacheConfig.max_fraction,
-            )
+            cache = replace(cache, view_probability=CacheConfig.view_probability)
+        if not cache.views or cache.stored_views > 1:
+            idle = {name: getattr(CacheConfig, name) for name in _CHANNEL_KNOBS}
+            cache = replace(cache, **idle)
         if train.method == "backprop":
             hardware = HardwareConfig()
-            idle = {name: getattr(TrainConfig, name) for name in _ZEROTH_ORDER_KNOBS}
-            train = replace(train, **idle)
+            unused = {name: getattr(TrainConfig, name) for name in _ZEROTH_ORDER_KNOBS}
+            train = replace(train, **unused)
         else:
             train = replace(train, momentum=TrainConfig.momentum)
         return replace(self, cache=cache, train=train, hardware=hardware)
@@ -253,6 +260,7 @@ OBJECTIVES = {
     "power_mw": False,
 }
 
+_CHANNEL_KNOBS = ("scorer", "similarity_threshold", "max_fraction", "correct")
 _ZEROTH_ORDER_KNOBS = ("source", "eps", "scaling", "queries")
 
 

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from freezelib.augment import get_view
+from freezelib.augment import Augmentation
 from freezelib.cache import CacheRecipe, CacheStore, FeatureCache
 from freezelib.cuts import Cut, find_cuts, split
 from freezelib.frozen import FrozenPrefix
 from freezelib.images import ImageSet
 from freezelib.loader import CacheLoader, ChunkSource, ImageChunks
-from sweeps.config import TrialConfig
+from sweeps.config import CacheConfig, TrialConfig
 from sweeps.hardware import price
 from sweeps.storage import Storage, data_root
 from sweeps.tasks import load_task
 from sweeps.training import Report, train
 from sweeps.trunk import get_trunk
+from sweeps.typed import to_dict
 
 Share = Callable[[FeatureCache], FeatureCache]
 Scores = dict[str, Any]
@@ -68,7 +69,7 @@ def run_trial(
         source,
         batch_size=config.train.batch_size,
         seed=config.seed,
-        view_probability=config.cache.view_probability,
+        augmentation=augmentation(config.cache),
     )
     training = train(halves.suffix, loader, config.train, seed=config.seed, report=report)
     if halves.prefix is not None:
@@ -128,21 +129,16 @@ def _source(
 ) -> tuple[ChunkSource, Scores]:
     """What the suffix is trained on, and what it cost."""
     if prefix is None:
-        views = tuple(get_view(address) for address in config.cache.views)
-        chunks = ImageChunks(
-            data, views=views, chunk_samples=config.cache.chunk_samples, order_seed=0
-        )
+        chunks = ImageChunks(data, chunk_samples=config.cache.chunk_samples)
         return chunks, {"cache_key": "", "cache_bytes": 0, "build_wall_s": 0.0}
-    recipe = CacheRecipe(
+    recipe = replace(
+        recipe_template(config.cache),
         prefix_digest=prefix.digest,
         data_fingerprint=data.fingerprint,
-        codec=config.cache.codec,
-        views=config.cache.views,
-        similarity_threshold=config.cache.similarity_threshold,
-        max_fraction=config.cache.max_fraction,
-        chunk_samples=config.cache.chunk_samples,
     )
-    cache = CacheStore(storage.caches).get_or_build(recipe, prefix=prefix, data=data)
+    cache = CacheStore(storage.caches).get_or_build(
+        recipe, prefix=prefix, data=data, origin=to_dict(config)
+    )
     manifest = cache.manifest
     return share(cache), {
         "cache_key": manifest.key,
@@ -151,6 +147,20 @@ def _source(
         "sensitive_channels": sum(len(channels) for channels in manifest.sensitive.values()),
         "build_wall_s": manifest.build_wall_s,
     }
+
+
+def augmentation(config: CacheConfig) -> Augmentation:
+    """What happens to each sample, on images and on cached maps alike."""
+    return Augmentation(
+        views=config.views,
+        view_probability=config.view_probability,
+        shift_pixels=config.shift_pixels,
+    )
+
+
+def recipe_template(config: CacheConfig) -> CacheRecipe:
+    """The recipe of a trial's cache, but for the prefix and the data."""
+    return CacheRecipe(**to_dict(config) | {"views": config.views})
 
 
 def _rng_scores(config: TrialConfig, num_weights: int) -> Scores:

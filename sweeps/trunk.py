@@ -38,9 +38,7 @@ def get_trunk(config: TrunkConfig, data: ImageSet, *, folder: Path) -> nn.Module
     path = folder / f"{trunk_key(config, data)}.pt"
     with FileLock(path.with_suffix(".lock")):
         if not path.exists():
-            chunks = ImageChunks(
-                data, views=(), chunk_samples=_CHUNK_SAMPLES, order_seed=config.seed
-            )
+            chunks = ImageChunks(data, chunk_samples=_CHUNK_SAMPLES, order_seed=config.seed)
             loader = CacheLoader(chunks, batch_size=config.batch_size, seed=config.seed)
             warm_up(model, loader, config)
             checkpoint = io.BytesIO()

@@ -4,7 +4,12 @@ A folder under the root holds one cache: ``chunk-00000.arrow`` and so on, and ``
 which is written last and by its presence says that the cache is complete.
 """
 
-from freezelib.cache.errors import CacheError, DamagedChunkError, ManifestError
+from freezelib.cache.errors import (
+    CacheError,
+    CacheSpaceError,
+    DamagedChunkError,
+    ManifestError,
+)
 from freezelib.cache.feature_cache import FeatureCache
 from freezelib.cache.recipe import CacheRecipe
 from freezelib.cache.store import CacheStore
@@ -12,6 +17,7 @@ from freezelib.cache.store import CacheStore
 __all__ = [
     "CacheError",
     "CacheRecipe",
+    "CacheSpaceError",
     "CacheStore",
     "DamagedChunkError",
     "FeatureCache",

@@ -6,11 +6,15 @@ from pathlib import Path
 
 
 class CacheError(RuntimeError):
-    """A cache on disk is not what its manifest says."""
+    """A cache on disk is not what its manifest says, or cannot be made."""
 
 
 class ManifestError(CacheError):
     """The manifest is missing, damaged, or of another format version."""
+
+
+class CacheSpaceError(CacheError):
+    """There is no room for a cache: its budget, or the disk, is too small."""
 
 
 class DamagedChunkError(CacheError):

@@ -1,25 +1,25 @@
-"""Reading a cache: verified chunks, decoded into the caller's batch."""
+"""Reading a cache: verified chunks, side by side in a window that batches are decoded from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
-import torch
-import xxhash
-from numpy.typing import NDArray
-from torch import Tensor
 
-from freezelib.augment import View, get_view
-from freezelib.cache.chunk import BASE, ChunkData, deserialise, from_table
+from freezelib.augment import Augmentation, View, get_view
+from freezelib.cache.chunk import ChunkData, deserialise, from_table, joined
 from freezelib.cache.errors import DamagedChunkError
+from freezelib.cache.files import map_known
+from freezelib.cache.lease import ReadLease
 from freezelib.cache.manifest import Manifest
+from freezelib.cache.recipe import CacheRecipe
+from freezelib.cache.window import CachedWindow
 from freezelib.codecs import get_codec
-from freezelib.codecs.base import Codec
+from freezelib.codecs.scratch import Scratch
 
 ReadTable = Callable[[int], pa.Table]
+Repair = Callable[[DamagedChunkError, int], Manifest]
 
 
 class FeatureCache:
@@ -30,16 +30,27 @@ class FeatureCache:
         manifest: What it holds.
         read_table: Where chunks come from; by default their files, mapped into memory and verified
             against their checksums at the first touch. A sweep hands in its shared memory.
+        repair: Makes a damaged chunk anew; without it the damage is raised.
+        lease: Keeps the cache from being evicted for as long as this object lives.
     """
 
     def __init__(
-        self, folder: Path, manifest: Manifest, *, read_table: ReadTable | None = None
+        self,
+        folder: Path,
+        manifest: Manifest,
+        *,
+        read_table: ReadTable | None = None,
+        repair: Repair | None = None,
+        lease: ReadLease | None = None,
     ) -> None:
         self.folder = folder
         self.manifest = manifest
-        self.views: tuple[View, ...] = tuple(get_view(v) for v in manifest.recipe["views"])
-        self._codec = get_codec(manifest.recipe["codec"])
-        self._read_table = read_table or self.read_verified
+        self.recipe = CacheRecipe.from_json(manifest.recipe)
+        stored = self.recipe.stored_views > 1
+        self.views: tuple[View, ...] = () if stored else tuple(map(get_view, self.recipe.views))
+        self._codec = get_codec(self.recipe.codec)
+        self._read_table = read_table  # no bound method of its own: a cycle would hold the lease
+        self._repair, self._lease = repair, lease
         self._verified: set[int] = set()
 
     @classmethod
@@ -57,88 +68,93 @@ class FeatureCache:
         return len(self.manifest.chunks)
 
     @property
+    def chunk_sizes(self) -> tuple[int, ...]:
+        """Samples in each chunk."""
+        return tuple(chunk.rows for chunk in self.manifest.chunks)
+
+    @property
     def sample_shape(self) -> tuple[int, ...]:
         """Shape of one sample's feature map."""
         return self.manifest.map_shape
 
-    def chunk(self, number: int) -> CachedChunk:
-        """One chunk, ready to decode samples from.
+    @property
+    def stored_views(self) -> int:
+        """Maps per sample."""
+        return self.recipe.stored_views
+
+    def require(self, augmentation: Augmentation) -> None:
+        """Refuse an augmentation that the cached maps cannot follow, or that is not cached.
 
         Raises:
-            DamagedChunkError: The file is missing or does not have the bytes that were written.
+            ValueError: It is unsupported at this cut, or its views are not those of the cache.
         """
-        data = from_table(self._read_table(number))
-        return CachedChunk(data, self._codec, self.views, self.manifest.sensitive)
+        if self.stored_views > 1:
+            return  # every augmented map is in the cache
+        if augmentation.views != self.recipe.views:
+            raise ValueError(
+                f"A cache serves the views that it was built with, {self.recipe.views}, but "
+                f"got {augmentation.views}: build it with them."
+            )
+        augmentation.require_supported(
+            image_shape=self.manifest.image_shape,
+            map_shape=self.sample_shape,
+            whole_views=self.whole_views,
+        )
+
+    @property
+    def whole_views(self) -> bool:
+        """Whether every channel is cached under every view."""
+        return all(len(c) == self.sample_shape[0] for c in self.manifest.sensitive.values())
+
+    def window(
+        self,
+        numbers: Sequence[int],
+        buffers: Scratch,
+        augmentation: Augmentation | None = None,
+    ) -> CachedWindow:
+        """Some chunks side by side, ready to decode samples from.
+
+        Args:
+            numbers: Of the chunks.
+            buffers: Hold the planes of the window, and are overwritten by the next.
+            augmentation: What :meth:`require` allowed; its views are the cache's own.
+
+        Raises:
+            DamagedChunkError: A file is missing or does not have the bytes that were written, and
+                cannot be made anew.
+        """
+        return CachedWindow([self._chunk(n) for n in numbers], self, self._codec, buffers)
 
     def read_verified(self, number: int) -> pa.Table:
-        """The table of a chunk's file, whose checksum is verified at the first touch."""
-        entry = self.manifest.chunks[number]
-        path = self.folder / entry.file
+        """The table of a chunk's files, whose checksums are verified at the first touch."""
+        verify = number not in self._verified
         try:
-            data = pa.memory_map(str(path)).read_buffer()
-        except OSError as error:
-            raise DamagedChunkError(path, f"cannot be read ({error}).") from error
-        if number not in self._verified:
-            if data.size != entry.size_bytes:
-                raise DamagedChunkError(
-                    path, f"must have {entry.size_bytes} bytes, but has {data.size}."
-                )
-            if (found := xxhash.xxh3_128(data).hexdigest()) != entry.xxh3_128:
-                raise DamagedChunkError(
-                    path, f"must have xxh3-128 {entry.xxh3_128}, but has {found}."
-                )
-            self._verified.add(number)
-        return deserialise(data)
+            needed, *spare = (
+                deserialise(map_known(self.folder, entry, verify=verify))
+                for entry in self.manifest.chunks[number].files
+            )
+        except DamagedChunkError as error:
+            if self._repair is None:
+                raise
+            self.manifest = self._repair(error, number)
+            self._repair, again = None, self._repair  # what was made anew must be sound
+            try:
+                return self.read_verified(number)
+            finally:
+                self._repair = again
+        self._verified.add(number)
+        return joined(needed, *spare) if spare else needed
 
     def damaged_chunks(self) -> list[DamagedChunkError]:
         """Every chunk that is not what was written, with the reason."""
-        self._verified.clear()
         damaged = []
-        for number in range(self.num_chunks):
-            try:
-                self.read_verified(number)
-            except DamagedChunkError as error:
-                damaged.append(error)
+        for chunk in self.manifest.chunks:
+            for entry in chunk.files:
+                try:
+                    map_known(self.folder, entry, verify=True)
+                except DamagedChunkError as error:
+                    damaged.append(error)
         return damaged
 
-
-class CachedChunk:
-    """The samples of one chunk, decoded on demand."""
-
-    def __init__(
-        self,
-        data: ChunkData,
-        codec: Codec,
-        views: tuple[View, ...],
-        sensitive: dict[str, list[int]],
-    ) -> None:
-        self.sample_ids = data.sample_ids
-        self.labels = data.labels
-        self._planes, self._codec = data.planes, codec
-        self._views, self._sensitive = views, sensitive
-
-    def read_into(self, rows: NDArray[np.int64], views: NDArray[np.int64], out: Tensor) -> None:
-        """Write the feature maps of some rows into a batch.
-
-        A sample under a view is the counterpart of the view applied to its base map, with the
-        sensitive channels replaced by their true, cached values.
-
-        Args:
-            rows: Rows of this chunk, ``[n]``.
-            views: The view that each of them takes; 0 for none, ``v`` for the ``v``-th.
-            out: ``float32 [n, *map_shape]``.
-        """
-        self._codec.decode_into(self._planes[BASE], torch.from_numpy(rows), out)
-        for number, view in enumerate(self._views, start=1):
-            taken = np.flatnonzero(views == number)
-            if len(taken):
-                where = torch.from_numpy(taken)
-                out[where] = self._under_view(view, rows[taken], out[where])
-
-    def _under_view(self, view: View, rows: NDArray[np.int64], base: Tensor) -> Tensor:
-        maps = view.apply(base)
-        if channels := self._sensitive[view.name]:
-            extra = torch.empty(len(rows), len(channels), *base.shape[2:])
-            self._codec.decode_into(self._planes[view.name], torch.from_numpy(rows), extra)
-            maps[:, channels] = extra
-        return maps
+    def _chunk(self, number: int) -> ChunkData:
+        return from_table((self._read_table or self.read_verified)(number))

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from freezelib.cache.build import CacheBuilder
-from freezelib.cache.errors import CacheError, DamagedChunkError, ManifestError
+from freezelib.cache.errors import CacheError, CacheSpaceError, DamagedChunkError, ManifestError
+from freezelib.cache.eviction import Eviction
 from freezelib.cache.feature_cache import FeatureCache
-from freezelib.cache.manifest import MANIFEST, Manifest
+from freezelib.cache.lease import ReadLease
+from freezelib.cache.locking import LOCK, empty
+from freezelib.cache.manifest import Manifest
+from freezelib.cache.maps import Maps
 from freezelib.cache.recipe import CacheRecipe
 from freezelib.frozen import FrozenPrefix
 from freezelib.images import ImageSet
 
-_BUILD_LOG, _LOCK = "builds.jsonl", ".lock"
+_BUILD_LOG = "builds.jsonl"
+_FREE_FLOOR = 256 * 2**20  # other programs need the disk too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,34 +44,61 @@ class CacheStore:
     """Caches under one root, addressed by content.
 
     A file lock per key makes a build single flight among all processes that see the root; the
-    kernel drops it when its holder dies, so a killed builder leaves nothing to clean up.
+    kernel drops it when its holder dies, and the next one goes on with the chunks that are there.
+
+    Args:
+        root: The folder.
+        max_bytes: Budget of all caches together; the least recently used make room.
+        min_free_bytes: What a build leaves free on the disk.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(
+        self, root: Path, *, max_bytes: int | None = None, min_free_bytes: int = _FREE_FLOOR
+    ) -> None:
         self.root = root
         root.mkdir(parents=True, exist_ok=True)
+        self._eviction = Eviction(self, max_bytes=max_bytes, min_free_bytes=min_free_bytes)
 
     def folder(self, key: str) -> Path:
         """Where the cache of a key lives."""
         return self.root / key[:2] / key
 
     def get_or_build(
-        self, recipe: CacheRecipe, *, prefix: FrozenPrefix, data: ImageSet
+        self,
+        recipe: CacheRecipe,
+        *,
+        prefix: FrozenPrefix,
+        data: ImageSet,
+        maps: Maps | None = None,
+        origin: Mapping[str, Any] | None = None,
     ) -> FeatureCache:
-        """The cache of a recipe, built by the first who asks; damaged chunks are made anew."""
+        """The cache of a recipe, built by the first who asks.
+
+        It holds a lease, so it is not evicted while it is in use, and a chunk that turns out to
+        be damaged when it is read is made anew.
+
+        Args:
+            recipe: What to build.
+            prefix: The frozen prefix.
+            data: The training images.
+            maps: Where the maps come from, if not from the images.
+            origin: Noted in the manifest for ``freezo cache verify``.
+
+        Raises:
+            CacheSpaceError: There is no room for it; what was written is deleted.
+        """
         folder = self.folder(recipe.key)
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / _LOCK):
+        builder = CacheBuilder(recipe, prefix=prefix, data=data, maps=maps, origin=origin)
+        with FileLock(folder / LOCK):
+            lease = ReadLease(folder)
             try:
-                cache = FeatureCache.open(folder)
+                manifest = Manifest.read(folder)
             except ManifestError:
-                manifest = CacheBuilder(recipe, prefix=prefix, data=data).build(folder)
-                self._log_build(manifest)
-                return FeatureCache(folder, manifest)
-            if damaged := cache.damaged_chunks():
-                cache = self._mend(cache, damaged, CacheBuilder(recipe, prefix=prefix, data=data))
+                manifest = self._build(builder, folder)
             os.utime(folder)  # least recently used goes first when space is short
-            return cache
+        repair = partial(self._repair, builder, folder)
+        return FeatureCache(folder, manifest, repair=repair, lease=lease)
 
     def builds(self) -> list[Build]:
         """Every build that ever took place under this root, oldest first."""
@@ -93,42 +128,72 @@ class CacheStore:
     def collect(self, *, max_bytes: int) -> list[str]:
         """Delete caches, least recently used first, until the rest fit into a budget.
 
-        Whole entries, and never one that is being built; what a killed build left behind goes in
-        any case. Readers that have a chunk mapped keep it: files are unlinked, never truncated.
+        Whole entries, and never one that is being read or built; what a killed build left behind
+        goes in any case.
 
         Returns:
             Keys of the deleted caches.
         """
-        self._drop_unfinished()
-        entries = list(self.entries())
-        used = sum(entry.manifest.cache_bytes for entry in entries)
-        deleted = []
-        for entry in entries:
-            if used <= max_bytes:
-                break
-            with FileLock(entry.folder / _LOCK):
-                _empty(entry.folder)
-            used -= entry.manifest.cache_bytes
-            deleted.append(entry.manifest.key)
-        return deleted
+        self._eviction.drop_unfinished()
+        return self._eviction.shrink_to(max_bytes)
 
-    def _drop_unfinished(self) -> None:
-        for lock in self.root.glob(f"??/*/{_LOCK}"):
-            if not (lock.parent / MANIFEST).exists():
-                try:
-                    with FileLock(lock, timeout=0):
-                        _empty(lock.parent)
-                except Timeout:
-                    continue  # it is being built
+    def step_down(self, key: str) -> int:
+        """Delete the detachable planes of a cache: a step down in rate without a rebuild.
 
-    def _mend(
-        self, cache: FeatureCache, damaged: list[DamagedChunkError], builder: CacheBuilder
-    ) -> FeatureCache:
-        manifest = cache.manifest
-        numbers = {entry.file: number for number, entry in enumerate(manifest.chunks)}
-        for error in damaged:
-            manifest = builder.rebuild_chunk(cache.folder, manifest, numbers[error.path.name])
-        return FeatureCache(cache.folder, manifest)
+        What was ``int8p`` is read as ``int4`` from now on. Readers that have it open keep what
+        they have mapped and meet the smaller cache when they open it again.
+
+        Returns:
+            The bytes that became free.
+
+        Raises:
+            ManifestError: There is no such cache.
+            ValueError: It has no detachable planes.
+        """
+        folder = self.folder(key)
+        with FileLock(folder / LOCK):
+            manifest = Manifest.read(folder)
+            spare = [chunk.spare for chunk in manifest.chunks if chunk.spare is not None]
+            if not spare:
+                raise ValueError(
+                    "A cache must have been built with a codec of two planes to be stepped down, "
+                    f"but {key[:12]} has codec {manifest.recipe['codec']}: build with int8p."
+                )
+            manifest.without_spare_planes().write(folder)
+            for entry in spare:
+                (folder / entry.file).unlink(missing_ok=True)
+        return sum(entry.size_bytes for entry in spare)
+
+    def _build(self, builder: CacheBuilder, folder: Path) -> Manifest:
+        key = builder.recipe.key
+        try:
+            manifest = builder.build(folder, make_room=partial(self._eviction.make_room, key))
+        except CacheSpaceError:
+            empty(folder)
+            raise
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            empty(folder)  # half a cache on a full disk helps nobody
+            raise CacheSpaceError(
+                f"{folder}: the disk is full; what was written of this cache is deleted. Free "
+                "some space (freezo cache gc), or take fewer bits (freezo cache plan)."
+            ) from error
+        self._log_build(manifest)
+        return manifest
+
+    def _repair(
+        self, builder: CacheBuilder, folder: Path, error: DamagedChunkError, number: int
+    ) -> Manifest:
+        """Make a chunk anew, unless another process was faster."""
+        with FileLock(folder / LOCK):
+            manifest = Manifest.read(folder)
+            now = FeatureCache(folder, manifest)
+            try:
+                now.read_verified(number)
+            except DamagedChunkError:
+                return builder.rebuild_chunk(folder, manifest, number)
+        return manifest
 
     def _log_build(self, manifest: Manifest) -> None:
         build = Build(
@@ -140,11 +205,3 @@ class CacheStore:
         # One short append is atomic, so builders of other keys need no lock.
         with (self.root / _BUILD_LOG).open("a") as log:
             log.write(json.dumps(build.__dict__) + "\n")
-
-
-def _empty(folder: Path) -> None:
-    """Delete a cache, the manifest first; the lock file stays for whoever waits at it."""
-    (folder / MANIFEST).unlink(missing_ok=True)
-    for path in folder.iterdir():
-        if path.name != _LOCK:
-            path.unlink()

@@ -4,7 +4,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from freezelib.augment import Draws
 from freezelib.cache import CacheRecipe
+from freezelib.codecs.scratch import Scratch
 from freezelib.cuts import find_cuts, split
 from freezelib.frozen import FrozenPrefix
 from freezelib.images import ImageSet
@@ -59,18 +61,34 @@ def chunk_files(cache):
 
 
 def contents(cache):
+    """The bytes of every chunk file, by name."""
     return {path.name: path.read_bytes() for path in chunk_files(cache)}
 
 
-def read_all(cache, view=0):
+def taking(num_rows, *, view=0, copy=0, shift=(0, 0)):
+    """Every row under one view, from one stored view, with one shift."""
+    return Draws(
+        copies=np.full(num_rows, copy),
+        views=np.broadcast_to(np.asarray(view), num_rows).astype(np.int64),
+        shifts=np.tile(np.asarray(shift, np.int64), (num_rows, 1)),
+    )
+
+
+def read_rows(cache, number, rows, **drawn):
+    """Some rows of one chunk."""
+    out = torch.full((len(rows), *cache.sample_shape), float("nan"))
+    window = cache.window([number], Scratch())
+    window.read_into(np.asarray(rows), taking(len(rows), **drawn), out, Scratch())
+    return out
+
+
+def read_all(cache, view=0, **drawn):
     """Every sample's map under one view, in the order of the sample ids."""
     maps = torch.full((SAMPLES, *cache.sample_shape), float("nan"))
     labels = torch.full((SAMPLES,), -1)
     for number in range(cache.num_chunks):
-        chunk = cache.chunk(number)
-        rows = np.arange(len(chunk.labels))
-        out = torch.empty(len(rows), *cache.sample_shape)
-        chunk.read_into(rows, np.full(len(rows), view), out)
-        maps[torch.from_numpy(chunk.sample_ids.copy())] = out
-        labels[torch.from_numpy(chunk.sample_ids.copy())] = chunk.labels
+        window = cache.window([number], Scratch())
+        ids = torch.from_numpy(window.sample_ids.copy())
+        maps[ids] = read_rows(cache, number, np.arange(len(ids)), view=view, **drawn)
+        labels[ids] = window.labels
     return maps, labels

@@ -1,5 +1,6 @@
 import io
 import multiprocessing
+from dataclasses import replace
 
 import lz4.frame
 import numpy as np
@@ -17,12 +18,14 @@ from frozen_samples import (
     frozen_prefix,
     halves,
     read_all,
+    read_rows,
     recipe_for,
+    taking,
 )
 from frozen_samples import labelled_images as images_of
 from torch import nn
 
-from freezelib.augment import get_view, score_channels, sensitive_channels
+from freezelib.augment import Augmentation, get_view, select_channels
 from freezelib.cache import (
     CacheStore,
     FeatureCache,
@@ -30,8 +33,14 @@ from freezelib.cache import (
 )
 from freezelib.cache.build import CacheBuilder
 from freezelib.cache.chunk import BASE, deserialise, from_table
+from freezelib.cache.journal import JOURNAL
 from freezelib.cache.manifest import MANIFEST
+from freezelib.cache.maps import AdvancedMaps
+from freezelib.codecs import get_codec
+from freezelib.codecs.scratch import Scratch
+from freezelib.cuts import find_cuts, split
 from freezelib.frozen import FrozenPrefix
+from freezelib.hashing import permutation
 
 
 def test_a_cache_holds_what_the_prefix_makes_of_the_data(build, prefix, data):
@@ -56,22 +65,38 @@ def test_a_view_is_exact_on_its_sensitive_channels_and_the_counterpart_elsewhere
 
 def test_samples_of_one_read_take_their_own_views(build):
     cache = build(codec="raw", views=("hflip", "vflip"))
-    chunk, rows = cache.chunk(1), np.array([5, 0, 3, 3])
-    views, out = np.array([0, 1, 2, 0]), torch.empty(4, *cache.sample_shape)
-    chunk.read_into(rows, views, out)
+    rows, views = np.array([5, 0, 3, 3]), np.array([0, 1, 2, 0])
+    out = read_rows(cache, 1, rows, view=views)
     for place, (row, view) in enumerate(zip(rows, views, strict=True)):
-        alone = torch.empty(1, *cache.sample_shape)
-        chunk.read_into(np.array([row]), np.array([view]), alone)
-        assert torch.equal(out[place], alone[0])
+        assert torch.equal(out[place], read_rows(cache, 1, [row], view=view)[0])
+
+
+def test_a_window_of_chunks_reads_as_its_chunks_do(build):
+    cache = build(codec="int8", views=("hflip",))
+    window = cache.window([2, 0, 3], Scratch())
+    rows = np.arange(len(window.labels))[::-1]
+    out = torch.empty(len(rows), *cache.sample_shape)
+    window.read_into(rows, taking(len(rows), view=rows % 2), out, Scratch())
+    expected = {view: read_all(cache, view)[0] for view in (0, 1)}
+    for place, row in enumerate(rows):
+        assert torch.equal(out[place], expected[row % 2][window.sample_ids[row]])
 
 
 def test_the_manifest_says_which_channels_are_sensitive_and_why(build, prefix, data):
     cache = build(score_samples=SAMPLES)
-    scores = score_channels(prefix, [data.read(slice(None))], get_view("hflip"))
-    assert cache.manifest.similarity["hflip"] == pytest.approx(scores.tolist(), abs=1e-6)
-    assert cache.manifest.sensitive["hflip"] == sensitive_channels(
-        scores, threshold=0.9, max_fraction=0.25
+    expected = select_channels(
+        prefix,
+        [data.read(slice(None))],
+        get_view("hflip"),
+        scorer="corr",
+        threshold=0.9,
+        max_fraction=0.25,
+        correct=False,
+        channel_gain=None,
+        seed=0,
     )
+    assert cache.manifest.similarity["hflip"] == pytest.approx(expected.scores, abs=1e-6)
+    assert cache.manifest.sensitive["hflip"] == expected.channels
 
 
 def test_building_twice_gives_the_same_bytes(tmp_path, prefix, data):
@@ -101,7 +126,7 @@ def test_the_manifest_counts_samples_and_bytes(sound):
 
 
 def test_every_sample_lies_in_one_chunk(sound):
-    ids = np.concatenate([sound.chunk(n).sample_ids for n in range(NUM_CHUNKS)])
+    ids = sound.window(range(NUM_CHUNKS), Scratch()).sample_ids
     assert sorted(ids) == list(range(SAMPLES))
     assert list(ids) != list(range(SAMPLES))
 
@@ -158,13 +183,41 @@ def test_the_manifest_is_committed_last_and_a_stopped_build_is_no_cache(store, d
     with pytest.raises(ManifestError, match="no cache was committed"):
         FeatureCache.open(folder)
     assert list(store.entries()) == []
-    stops.left = 1000
+    stops.left = 1  # what was finished is not made again
     assert store.get_or_build(recipe, prefix=prefix, data=data).damaged_chunks() == []
     assert len(store.builds()) == 1
 
 
+def test_a_build_that_goes_on_makes_the_same_cache(store, tmp_path, data):
+    stops = Stops(after=2)
+    prefix = FrozenPrefix(stops)
+    recipe = recipe_for(prefix, data, views=())
+    with pytest.raises(KeyboardInterrupt):
+        store.get_or_build(recipe, prefix=prefix, data=data)
+    chunk = store.folder(recipe.key) / "chunk-00001.arrow"
+    flipped(chunk, None)  # a chunk that is not what was noted is made again
+    stops.left = 1000
+    resumed = store.get_or_build(recipe, prefix=prefix, data=data)
+    whole = CacheStore(tmp_path / "whole").get_or_build(recipe, prefix=prefix, data=data)
+    assert contents(resumed) == contents(whole)
+    assert resumed.manifest.nrmse == whole.manifest.nrmse
+    assert not (resumed.folder / JOURNAL).exists()
+
+
+@pytest.mark.parametrize("cut", [1, 30, -1, -40])
+def test_a_journal_that_a_crash_cut_short_is_read_as_far_as_it_goes(store, data, cut):
+    prefix = FrozenPrefix(stops := Stops(after=3))
+    recipe = recipe_for(prefix, data, views=())
+    with pytest.raises(KeyboardInterrupt):
+        store.get_or_build(recipe, prefix=prefix, data=data)
+    path = store.folder(recipe.key) / JOURNAL
+    path.write_bytes(path.read_bytes()[:cut])
+    stops.left = 1000
+    assert store.get_or_build(recipe, prefix=prefix, data=data).damaged_chunks() == []
+
+
 def test_no_temporary_file_is_left_behind(sound):
-    assert {path.name for path in sound.folder.iterdir()} - {".lock"} == {
+    assert {path.name for path in sound.folder.iterdir()} - {".lock", ".readers"} == {
         MANIFEST,
         *contents(sound),
     }
@@ -180,20 +233,23 @@ def test_a_cache_is_built_by_the_first_who_asks(store, build):
     assert len(store.builds()) == 2
 
 
+RACERS = 8
+
+
 @pytest.mark.slow
 def test_processes_that_race_build_once(tmp_path):
     spawn = multiprocessing.get_context("spawn")
-    barrier, found = spawn.Barrier(4), spawn.Queue()
+    barrier, found = spawn.Barrier(RACERS), spawn.Queue()
     racers = [
         spawn.Process(target=race, args=(str(tmp_path), barrier, found), daemon=True)
-        for _ in range(4)
+        for _ in range(RACERS)
     ]
     for racer in racers:
         racer.start()
     answers = [found.get(timeout=120) for _ in racers]
     for racer in racers:
         racer.join(30)
-    assert [racer.exitcode for racer in racers] == [0] * 4
+    assert [racer.exitcode for racer in racers] == [0] * RACERS
     assert all(answer == answers[0] for answer in answers)
     assert len(CacheStore(tmp_path).builds()) == 1
     assert CacheStore(tmp_path).verify() == []
@@ -206,11 +262,11 @@ def test_any_arrow_reader_opens_a_chunk_as_one_record_batch(build, codec):
         with pa.ipc.open_file(io.BytesIO(path.read_bytes())) as reader:
             assert reader.num_record_batches == 1
             batch = reader.get_batch(0)
-        chunk = cache.chunk(number)
+        chunk = from_table(cache.read_verified(number))
         assert batch.column("sample_id").to_pylist() == chunk.sample_ids.tolist()
         assert batch.column("label").to_pylist() == chunk.labels.tolist()
         name = "base.codes" if "int" in codec else "base.values"
-        plane = chunk._planes[BASE][name.removeprefix("base.")]
+        plane = chunk.planes[BASE][name.removeprefix("base.")]
         np.testing.assert_array_equal(batch.column(name).to_numpy_ndarray(), plane.numpy())
 
 
@@ -230,7 +286,7 @@ def test_compressed_buffers_are_plain_lz4_frames(store, prefix):
     )
     assert packed.manifest.compressed
     assert packed.manifest.cache_bytes < plain.manifest.cache_bytes
-    codes = plain.chunk(0)._planes[BASE]["codes"].numpy().tobytes()
+    codes = from_table(plain.read_verified(0)).planes[BASE]["codes"].numpy().tobytes()
     assert codes in chunk_files(plain)[0].read_bytes()
     whole = chunk_files(packed)[0].read_bytes()
     assert codes not in whole
@@ -278,13 +334,100 @@ def test_an_uncompressed_chunk_is_read_without_a_copy(build, codec):
         assert mapped.address <= tensor.data_ptr()
         assert tensor.data_ptr() + tensor.nbytes <= mapped.address + mapped.size
     before = pa.total_allocated_bytes()
-    held = [cache.chunk(number) for number in range(cache.num_chunks)]
+    held = [cache.window([number], Scratch()) for number in range(cache.num_chunks)]
     assert pa.total_allocated_bytes() - before < 0.05 * cache.manifest.cache_bytes
     del held
 
 
 def test_verifying_again_notices_what_was_damaged_since_the_first_touch(cache):
-    cache.chunk(0)
+    cache.read_verified(0)
     first = chunk_files(cache)[0]
     flipped(first, None)
     assert [error.path for error in cache.damaged_chunks()] == [first]
+
+
+# Stored views, correctors, and caches made of caches.
+
+
+def test_stored_views_are_maps_of_augmented_images(build, prefix, data):
+    cache = build(codec="raw", stored_views=3, shift_pixels=2, view_probability=1.0)
+    canonical = prefix(data.read(slice(None)))
+    torch.testing.assert_close(read_all(cache, copy=0)[0], canonical)
+    augmentation = Augmentation(views=("hflip",), view_probability=1.0, shift_pixels=2)
+    for copy in (1, 2):
+        draws = augmentation.draw(seed=0, epoch=-copy, sample_ids=np.arange(SAMPLES))
+        images = augmentation.apply_to_images(data.read(slice(None)), draws)
+        torch.testing.assert_close(read_all(cache, copy=copy)[0], prefix(images))
+    assert not torch.allclose(read_all(cache, copy=1)[0], read_all(cache, copy=2)[0])
+
+
+def test_each_sample_of_a_read_takes_its_own_stored_view(build):
+    cache = build(codec="int8", stored_views=2)
+    window = cache.window([1, 0], Scratch())
+    rows, copies = np.array([3, 20, 3, 9]), np.array([1, 0, 0, 1])
+    out = torch.empty(4, *cache.sample_shape)
+    draws = taking(4)
+    window.read_into(rows, replace(draws, copies=copies), out, Scratch())
+    for place, (row, copy) in enumerate(zip(rows, copies, strict=True)):
+        expected = read_all(cache, copy=copy)[0][window.sample_ids[row]]
+        assert torch.equal(out[place], expected)
+
+
+def test_a_corrector_brings_the_counterpart_closer(build, prefix, data):
+    exact = prefix(get_view("hflip").apply(data.read(slice(None))))
+    error = {}
+    for correct in (False, True):
+        cache = build(codec="raw", correct=correct, scorer="none", score_samples=SAMPLES)
+        error[correct] = float((read_all(cache, view=1)[0] - exact).norm() / exact.norm())
+        assert cache.manifest.residual["hflip"] == pytest.approx(error[correct], rel=1e-3)
+    assert error[True] < 0.9 * error[False]
+
+
+def test_a_shift_moves_the_map_by_whole_cells(build):
+    cache = build(codec="raw", views=())
+    stride = cache.manifest.image_shape[-1] // cache.sample_shape[-1]
+    moved = read_all(cache, shift=(stride, 0))[0]
+    still = read_all(cache)[0]
+    assert not torch.equal(moved, still)
+    assert torch.equal(moved[..., 1:, :], still[..., :-1, :]) or torch.equal(
+        moved[..., :-1, :], still[..., 1:, :]
+    )
+
+
+def test_a_cache_made_of_the_one_before_is_the_one_made_of_the_images(tmp_path, data):
+    before, shallow = advanced(tmp_path, data, "raw")
+    deep = FrozenPrefix(halves(3)[0])
+    middle, _ = split(
+        shallow, find_cuts(shallow, torch.zeros(2, *before.sample_shape))[0],
+        example_input=torch.randn(2, *before.sample_shape),
+    )  # fmt: skip
+    recipe = recipe_for(deep, data, codec="raw", views=(), advanced_from=before.manifest.key)
+    store = CacheStore(tmp_path)
+    made = store.get_or_build(
+        recipe, prefix=deep, data=data, maps=AdvancedMaps(before, middle, recipe)
+    )
+    torch.testing.assert_close(read_all(made)[0], deep(data.read(slice(None))))
+    with pytest.raises(ValueError, match="views differ"):
+        AdvancedMaps(before, middle, replace(recipe, views=("hflip",)))
+
+
+def advanced(folder, data, codec):
+    prefix, suffix = halves(2)
+    prefix = FrozenPrefix(prefix)
+    recipe = recipe_for(prefix, data, codec=codec, views=())
+    return CacheStore(folder).get_or_build(recipe, prefix=prefix, data=data), suffix
+
+
+@pytest.mark.parametrize("codec", ["int8p+zstd:3", "bf16", "int2+zstd", "int4+lz4"])
+def test_every_kind_of_codec_comes_back_from_the_file(build, prefix, data, codec):
+    cache = build(codec=codec)
+    exact = prefix(data.read(slice(None)))
+    kind = get_codec(codec)
+    order = torch.from_numpy(permutation(SAMPLES, 0))
+    decoded = torch.empty_like(exact)
+    for rows in order.split(CHUNK_SAMPLES):
+        planes = kind.encode(exact[rows])
+        part = torch.empty(len(rows), *cache.sample_shape)
+        kind.decode_into(planes, torch.arange(len(rows)), part)
+        decoded[rows] = part
+    torch.testing.assert_close(read_all(cache)[0], decoded, rtol=1e-5, atol=1e-5)

@@ -1,21 +1,22 @@
 import copy
 import itertools
+import threading
 
 import numpy as np
 import pytest
 import torch
-from frozen_samples import CHUNK_SAMPLES, SAMPLES, halves, recipe_for
+from frozen_samples import CHUNK_SAMPLES, SAMPLES, chunk_files, halves, recipe_for
 from frozen_samples import labelled_images as images_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from freezelib.augment import get_view
-from freezelib.cache import CacheStore
+from freezelib.augment import Augmentation
+from freezelib.cache import CacheStore, DamagedChunkError, FeatureCache
 from freezelib.frozen import FrozenPrefix
 from freezelib.images import ImageSet
-from freezelib.loader import CacheLoader, ImageChunks
+from freezelib.loader import CacheLoader, FrozenImages, ImageChunks
 
 epochs = st.integers(0, 50)
 seeds = st.integers(0, 2**32)
@@ -28,15 +29,17 @@ def numbered(num_samples):
     return ImageSet(images=pixels, labels=ids, mean=(0.0, 0.0), std=(1 / 255,) * 2, num_classes=2)
 
 
-def chunked(data, chunk_samples, views=()):
-    return ImageChunks(
-        data, views=tuple(map(get_view, views)), chunk_samples=chunk_samples, order_seed=0
-    )
+def chunked(data, chunk_samples):
+    return ImageChunks(data, chunk_samples=chunk_samples)
 
 
 def loader(num_samples=100, chunk_samples=16, batch_size=10, seed=0, **options):
     source = chunked(numbered(num_samples), chunk_samples)
     return CacheLoader(source, batch_size=batch_size, seed=seed, **options)
+
+
+def viewing(*views, probability=0.5):
+    return Augmentation(views=views, view_probability=probability)
 
 
 def order(loader, epoch):
@@ -137,7 +140,7 @@ def test_the_global_random_state_neither_matters_nor_moves():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"batch_size": 0}, {"window": 0}, {"view_probability": -0.1}, {"view_probability": 1.1}],
+    [{"batch_size": 0}, {"window": 0}, {"prefetch": -1}, {"rank": 1}, {"rank": -1}],
 )
 def test_a_loader_that_makes_no_sense_is_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
@@ -151,7 +154,7 @@ class UnpermutedChunks(ImageChunks):
     """What a store looks like whose samples were dealt to chunks as they came."""
 
     def __init__(self, data, *, chunk_samples):
-        super().__init__(data, views=(), chunk_samples=chunk_samples, order_seed=0)
+        super().__init__(data, chunk_samples=chunk_samples)
         self._rows = np.split(np.arange(len(data)), len(data) // chunk_samples)
 
 
@@ -190,7 +193,10 @@ def test_without_the_permutation_at_build_they_would_not(class_sorted, window, a
 def test_the_share_of_samples_under_a_view_is_the_one_asked_for(probability):
     data = images_of(2000, side=2)
     batches = CacheLoader(
-        chunked(data, 100, ["hflip"]), batch_size=100, seed=1, view_probability=probability
+        chunked(data, 100),
+        batch_size=100,
+        seed=1,
+        augmentation=viewing("hflip", probability=probability),
     ).epoch(0)
     plain = {image.numpy().tobytes() for image in data.read(slice(None))}
     seen = [image.numpy().tobytes() in plain for inputs, _ in batches for image in inputs]
@@ -205,8 +211,9 @@ def test_the_view_of_a_sample_does_not_depend_on_chunks_or_batches(
     def by_sample(chunk_samples, batch_size):
         data = images_of(60, side=3)
         data.labels.copy_(torch.arange(60))
-        source = chunked(data, chunk_samples, ["hflip", "vflip"])
-        batches = kept(CacheLoader(source, batch_size=batch_size, seed=seed), 2)
+        source = chunked(data, chunk_samples)
+        both = viewing("hflip", "vflip")
+        batches = kept(CacheLoader(source, batch_size=batch_size, seed=seed, augmentation=both), 2)
         inputs, labels = (torch.cat(part) for part in zip(*batches, strict=True))
         return inputs[labels.argsort()]
 
@@ -214,10 +221,9 @@ def test_the_view_of_a_sample_does_not_depend_on_chunks_or_batches(
 
 
 def test_another_epoch_gives_a_sample_another_view():
-    source = chunked(images_of(60, side=3), 60, ["hflip"])
-    batches = [
-        kept(CacheLoader(source, batch_size=60, seed=0), e)[0][0].sum((1, 2)) for e in (0, 1)
-    ]
+    source = chunked(images_of(60, side=3), 60)
+    reader = CacheLoader(source, batch_size=60, seed=0, augmentation=viewing("hflip"))
+    batches = [kept(reader, epoch)[0][0].sum((1, 2)) for epoch in (0, 1)]
     left = {row.numpy().tobytes() for row in batches[0]}
     moved = sum(row.numpy().tobytes() not in left for row in batches[1])
     assert 15 < moved < 45
@@ -228,20 +234,19 @@ def test_another_epoch_gives_a_sample_another_view():
 
 @pytest.mark.parametrize("batch_size", [7, 25])
 def test_a_cache_and_the_images_have_one_order(cache, data, batch_size):
-    images = chunked(data, CHUNK_SAMPLES, ["hflip"])
+    images = chunked(data, CHUNK_SAMPLES)
+    flips = {"batch_size": batch_size, "seed": 3, "augmentation": viewing("hflip")}
     for epoch in range(3):
-        assert order(CacheLoader(cache, batch_size=batch_size, seed=3), epoch) == order(
-            CacheLoader(images, batch_size=batch_size, seed=3), epoch
+        assert order(CacheLoader(cache, **flips), epoch) == order(
+            CacheLoader(images, **flips), epoch
         )
-    for number in range(cache.num_chunks):
-        assert np.array_equal(cache.chunk(number).sample_ids, images.chunk(number).sample_ids)
+    assert cache.chunk_sizes == images.chunk_sizes
 
 
 def test_the_chunk_size_is_what_both_orders_hang_on(cache, data):
     images = chunked(data, CHUNK_SAMPLES + 1)
-    assert order(CacheLoader(cache, batch_size=10, seed=3), 0) != order(
-        CacheLoader(images, batch_size=10, seed=3), 0
-    )
+    flips = {"batch_size": 10, "seed": 3, "augmentation": viewing("hflip")}
+    assert order(CacheLoader(cache, **flips), 0) != order(CacheLoader(images, **flips), 0)
 
 
 @pytest.fixture
@@ -251,7 +256,7 @@ def two_view(tmp_path):
     prefix, data = FrozenPrefix(prefix), images_of(SAMPLES)
 
     def cached(**changes):
-        exact = {"codec": "raw", "similarity_threshold": 1.01, "max_fraction": 1.0}
+        exact = {"codec": "raw", "scorer": "all"}
         recipe = recipe_for(prefix, data, **(exact | {"views": VIEWS} | changes))
         return CacheStore(tmp_path).get_or_build(recipe, prefix=prefix, data=data)
 
@@ -259,6 +264,10 @@ def two_view(tmp_path):
 
 
 VIEWS = ("hflip", "rotate:degrees=10")
+
+
+def online_frozen(data, prefix):
+    return FrozenImages(data, prefix, chunk_samples=CHUNK_SAMPLES)
 
 
 def trained(suffix, batches):
@@ -275,16 +284,16 @@ def trained(suffix, batches):
     return suffix, losses
 
 
-def batches_of(source, transform=lambda inputs: inputs, *, seed=7):
+def batches_of(source, *, seed=7):
+    reader = CacheLoader(source, batch_size=10, seed=seed, augmentation=viewing(*VIEWS))
     for epoch in range(2):
-        for inputs, labels in CacheLoader(source, batch_size=10, seed=seed).epoch(epoch):
-            yield transform(inputs), labels
+        yield from reader.epoch(epoch)
 
 
 def test_training_on_the_cache_is_online_frozen_training_bit_for_bit(two_view):
     """The correctness oracle: view on the image, prefix in eval mode, the same seed."""
     prefix, suffix, data, cached = two_view
-    online, losses = trained(suffix, batches_of(chunked(data, CHUNK_SAMPLES, VIEWS), prefix))
+    online, losses = trained(suffix, batches_of(online_frozen(data, prefix)))
     offline, cached_losses = trained(suffix, batches_of(cached()))
     assert cached_losses == losses
     for (name, ours), theirs in zip(
@@ -296,12 +305,12 @@ def test_training_on_the_cache_is_online_frozen_training_bit_for_bit(two_view):
 
 @pytest.mark.parametrize(
     "change",
-    [{"max_fraction": 0.5}, {"codec": "int8"}, {"views": ()}],
+    [{"scorer": "corr", "max_fraction": 0.5}, {"codec": "int8"}, {"scorer": "none"}],
     ids=["half", "int8", "none"],
 )
 def test_the_oracle_notices_what_is_not_exact(two_view, change):
     prefix, suffix, data, cached = two_view
-    online, _ = trained(suffix, batches_of(chunked(data, CHUNK_SAMPLES, VIEWS), prefix))
+    online, _ = trained(suffix, batches_of(online_frozen(data, prefix)))
     offline, _ = trained(suffix, batches_of(cached(**change)))
     assert any(
         not torch.equal(ours, theirs)
@@ -317,10 +326,87 @@ def test_the_oracle_notices_another_seed(two_view):
 
 def test_batches_stay_trainable_in_place(cache):
     """Until the next batch they are the caller's: a suffix may begin with an in-place ReLU."""
-    expected = kept(CacheLoader(cache, batch_size=10, seed=0), 0)
-    for (inputs, _), (same, _) in zip(
-        CacheLoader(cache, batch_size=10, seed=0).epoch(0), expected, strict=True
-    ):
+    reader = CacheLoader(cache, batch_size=10, seed=0, augmentation=viewing("hflip"))
+    expected = kept(reader, 0)
+    for (inputs, _), (same, _) in zip(reader.epoch(0), expected, strict=True):
         assert torch.equal(inputs, same)
         nn.ReLU(inplace=True)(inputs.sub_(1))
-    assert same_batches(kept(CacheLoader(cache, batch_size=10, seed=0), 0), expected)
+    assert same_batches(kept(reader, 0), expected)
+
+
+def test_views_that_are_not_cached_are_refused(cache):
+    with pytest.raises(ValueError, match="build it with them"):
+        CacheLoader(cache, batch_size=10, seed=0, augmentation=viewing("vflip"))
+
+
+# Threads, resume, ranks.
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    num_samples=st.integers(1, 120),
+    chunk_samples=st.integers(1, 40),
+    batch_size=st.integers(1, 50),
+    window=st.integers(1, 4),
+    prefetch=st.integers(0, 3),
+    start=st.integers(0, 12),
+)
+def test_neither_threads_nor_the_place_of_entry_change_a_batch(
+    num_samples, chunk_samples, batch_size, window, prefetch, start
+):
+    common = {"window": window, "seed": 11}
+    whole = kept(loader(num_samples, chunk_samples, batch_size, prefetch=0, **common), 4)
+    ahead = loader(num_samples, chunk_samples, batch_size, prefetch=prefetch, **common)
+    resumed = [(i.clone(), n.clone()) for i, n in ahead.epoch(4, start=start)]
+    assert same_batches(resumed, whole[start:])
+    assert ahead.num_batches(4) == len(whole)
+
+
+def test_a_cached_epoch_is_the_same_with_and_without_threads(cache):
+    flips = {"batch_size": 10, "seed": 3, "augmentation": viewing("hflip"), "window": 1}
+    alone, ahead = (kept(CacheLoader(cache, prefetch=n, **flips), 1) for n in (0, 2))
+    assert same_batches(alone, ahead)
+
+
+def test_a_consumer_that_stops_early_leaves_no_thread_behind(cache):
+    before = threading.active_count()
+    batches = CacheLoader(cache, batch_size=5, seed=0, augmentation=viewing("hflip")).epoch(0)
+    next(batches)
+    assert threading.active_count() > before
+    batches.close()
+    assert threading.active_count() == before
+
+
+def test_what_fails_in_the_thread_is_raised_to_the_consumer(cache):
+    reader = FeatureCache.open(cache.folder)
+    for path in chunk_files(cache):
+        path.unlink()
+    batches = CacheLoader(reader, batch_size=5, seed=0, augmentation=viewing("hflip")).epoch(0)
+    with pytest.raises(DamagedChunkError, match="cannot be read"):
+        list(batches)
+
+
+@settings(max_examples=30)
+@given(
+    world_size=st.integers(1, 4),
+    chunk_samples=st.integers(1, 15),
+    batch_size=st.integers(1, 8),
+    epoch=epochs,
+)
+def test_ranks_share_an_epoch_without_a_sample_in_common(
+    world_size, chunk_samples, batch_size, epoch
+):
+    ranks = [
+        order(loader(200, chunk_samples, batch_size, rank=r, world_size=world_size), epoch)
+        for r in range(world_size)
+    ]
+    seen = [sample for batches in ranks for batch in batches for sample in batch]
+    assert len(seen) == len(set(seen))
+    assert {len(batches) for batches in ranks} == {len(ranks[0])}
+    lost_per_rank = batch_size + chunk_samples
+    assert len(seen) > 200 - world_size * lost_per_rank
+
+
+def test_a_rank_without_a_batch_is_refused():
+    with pytest.raises(ValueError, match="must have at least one batch"):
+        loader(20, 16, 10, rank=0, world_size=2).num_batches(0)
