@@ -9,7 +9,7 @@ the next real work is kept: cutting after a ReLU, not between a convolution and 
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -101,6 +101,49 @@ def split(model: nn.Module, cut: Cut, *, example_input: Tensor) -> tuple[nn.Modu
     # The layers are the model's and have their modes back; train() would overrule single ones.
     prefix.training = suffix.training = model.training
     return prefix, suffix
+
+
+def blocks(model: nn.Module, cuts: Sequence[Cut]) -> list[list[str]]:
+    """Names of the parameters between the cuts.
+
+    Returns:
+        One list more than there are cuts: block 0 lies before the first cut, the last block
+        behind the last. Freezing at cut ``k`` freezes the first ``k`` blocks.
+    """
+    traced = _trace(model)
+    names = {id(p): name for name, p in model.named_parameters()}
+    found: list[list[str]] = []
+    for cut in cuts:
+        prefix = fx.GraphModule(traced, _prefix_graph(traced.graph, cut.node))
+        ours = {names.pop(id(p), "") for p in prefix.parameters()} - {""}
+        found.append([name for name, _ in model.named_parameters() if name in ours])
+    return [*found, list(names.values())]
+
+
+def tap(model: nn.Module, cuts: Sequence[Cut]) -> Callable[[Tensor], list[Tensor]]:
+    """A function from a batch to the feature map at each cut and the model's output.
+
+    It runs the model in eval mode and without gradients, and leaves its modes as they were.
+    """
+    traced = _trace(model)
+    graph = fx.Graph(owning_module=traced)
+    copies: dict[fx.Node, fx.Node] = {}
+    wanted = {cut.node for cut in cuts}
+    taps: list[fx.Node] = []
+    for node in traced.graph.nodes:
+        if node.op == "output":
+            graph.output((*taps, copies[node.args[0]]))
+            break
+        copies[node] = graph.node_copy(node, lambda old: copies[old])
+        if node.name in wanted:
+            taps.append(copies[node])
+    tapped = fx.GraphModule(traced, graph)
+
+    def outputs(x: Tensor) -> list[Tensor]:
+        with _eval_mode(model), torch.no_grad():
+            return list(tapped(x))
+
+    return outputs
 
 
 def _trace(model: nn.Module) -> fx.GraphModule:
