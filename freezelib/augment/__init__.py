@@ -13,7 +13,6 @@ from freezelib.augment.gains import next_layer_gain
 from freezelib.augment.moments import Moments
 from freezelib.augment.selection import Selection, select_channels, sensitive_channels
 from freezelib.augment.shifts import map_shifts, map_stride, shift_maps
-from freezelib.augment.similarity import score_channels
 from freezelib.augment.support import Support
 from freezelib.augment.views import View, assign_views, get_view
 
@@ -31,7 +30,6 @@ __all__ = [
     "map_shifts",
     "map_stride",
     "next_layer_gain",
-    "score_channels",
     "select_channels",
     "sensitive_channels",
     "shift_maps",

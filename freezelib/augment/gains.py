@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, fx, nn
@@ -53,7 +54,7 @@ def next_layer_gain(suffix: fx.GraphModule, num_channels: int) -> Tensor:
 def _gains(suffix: fx.GraphModule, node: fx.Node, num_channels: int) -> Iterator[Tensor]:
     for user in node.users:
         module = suffix.get_submodule(str(user.target)) if user.op == "call_module" else None
-        if isinstance(module, nn.Conv2d | nn.Linear):
+        if _reads_channels(module, num_channels):
             yield _weights(module, num_channels)
         elif user.target in _ADDITIONS:
             yield torch.ones(num_channels)
@@ -63,6 +64,15 @@ def _gains(suffix: fx.GraphModule, node: fx.Node, num_channels: int) -> Iterator
             or (user.op == "call_method" and user.target in _BY_CHANNEL_METHODS)
         ):
             yield from _gains(suffix, user, num_channels)
+
+
+def _reads_channels(
+    module: nn.Module | None, num_channels: int
+) -> TypeGuard[nn.Conv2d | nn.Linear]:
+    """Whether each of a layer's inputs belongs to one channel of the map."""
+    if isinstance(module, nn.Linear):
+        return module.in_features % num_channels == 0
+    return isinstance(module, nn.Conv2d) and module.in_channels == num_channels
 
 
 def _weights(module: nn.Conv2d | nn.Linear, num_channels: int) -> Tensor:
