@@ -6,6 +6,7 @@ from torch import nn
 
 from freezelib.cuts import find_cuts, split
 from freezelib.models import get_model
+from freezelib.vision import models
 
 MODELS = [
     pytest.param("resnet8:width=4", 16, id="resnet8"),
@@ -13,9 +14,14 @@ MODELS = [
     pytest.param("resnet20:width=4", 16, id="resnet20"),
     pytest.param("resnet56:width=2", 16, id="resnet56", marks=pytest.mark.slow),
     pytest.param("torchvision/resnet18", 64, id="resnet18"),
+    pytest.param("torchvision/resnet50", 64, id="resnet50", marks=pytest.mark.slow),
     pytest.param("torchvision/mobilenet_v3_small", 64, id="mobilenet_v3_small"),
-    pytest.param("torchvision/vgg16_bn", 64, id="vgg16_bn", marks=pytest.mark.slow),
-    pytest.param("torchvision/densenet121", 64, id="densenet121", marks=pytest.mark.slow),
+    pytest.param("torchvision/vgg16_bn", 32, id="vgg16_bn", marks=pytest.mark.slow),
+    pytest.param("torchvision/densenet121", 64, id="densenet121"),
+    pytest.param("torchvision/efficientnet_b0", 64, id="efficientnet_b0"),
+    pytest.param("torchvision/convnext_tiny", 64, id="convnext_tiny", marks=pytest.mark.slow),
+    pytest.param("torchvision/vit_b_16:image_size=32", 32, id="vit_b_16", marks=pytest.mark.slow),
+    pytest.param("small vision transformer", 32, id="vit"),
 ]
 
 
@@ -39,7 +45,19 @@ def flat_head(channels=3):
 
 
 def built(address, side):
-    model = get_model(address, in_channels=3, num_classes=4)
+    if address == "small vision transformer":
+        model = models.VisionTransformer(
+            image_size=side,
+            patch_size=8,
+            num_layers=3,
+            num_heads=2,
+            hidden_dim=16,
+            mlp_dim=32,
+            num_classes=4,
+        )
+        nn.init.normal_(model.heads.head.weight)  # torchvision starts it at zero
+    else:
+        model = get_model(address, in_channels=3, num_classes=4)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.running_mean, -0.2, 0.2)
@@ -54,7 +72,7 @@ def cut_in_two(model, x, k=1):
 @torch.no_grad()
 def test_every_cut_reproduces_the_model_and_costs_more_than_the_one_before(address, side):
     model, x = built(address, side)
-    expected, seen = model.eval()(x), torch.randn(3, 3, side, side)
+    expected = model.eval()(x)
     cuts = find_cuts(model, x)
     for cut in cuts:
         prefix, suffix = split(model, cut, example_input=x)
@@ -62,12 +80,12 @@ def test_every_cut_reproduces_the_model_and_costs_more_than_the_one_before(addre
         assert tuple(feature_map.shape[1:]) == cut.map_shape
         assert feature_map[0].numel() * 4 == cut.bytes_per_sample
         assert torch.equal(suffix(feature_map), expected)
-        assert suffix(prefix(seen)).shape == (3, 4), "the halves are bound to one batch size"
+        assert suffix(prefix(x[:1])).shape == (1, 4), "the halves are bound to one batch size"
     shares = [cut.prefix_mac_share for cut in cuts]
     assert shares == sorted(shares)
     assert len(set(shares)) == len(shares), "two cuts around no work at all"
     assert shares[0] > 0
-    assert shares[-1] <= 1
+    assert shares[-1] < 1, "the head multiplies, too"
     assert [cut.index for cut in cuts] == list(range(1, len(cuts) + 1))
 
 
@@ -109,6 +127,100 @@ def test_the_share_of_multiplications_is_that_of_the_convolutions():
     assert [cut.prefix_mac_share for cut in cuts] == pytest.approx(
         [first / total, (first + second) / total]
     )
+
+
+def test_attention_is_counted_as_the_products_that_it_is():
+    model = get_model("torchvision/vit_b_16:image_size=64", in_channels=3, num_classes=4)
+    cuts = find_cuts(model, torch.randn(2, 3, 64, 64))
+    patches, dim, mlp, layers = (64 // 16) ** 2, 768, 3072, 12
+    tokens = patches + 1
+    embedding = patches * 3 * 16 * 16 * dim
+    attention = tokens * 4 * dim * dim + 2 * tokens * tokens * dim
+    whole = embedding + layers * (attention + 2 * tokens * dim * mlp) + 4 * dim
+    shares = [cut.prefix_mac_share for cut in cuts]
+    assert len(cuts) == 2 * layers + 1
+    assert shares[0] == pytest.approx(embedding / whole)
+    assert shares[1] == pytest.approx((embedding + attention) / whole)
+    assert shares[-1] == pytest.approx(1 - 4 * dim / whole)
+    assert all(cut.map_shape == (tokens, dim) for cut in cuts)
+
+
+def test_of_places_with_no_work_between_them_the_smallest_map_is_cut():
+    widening = nn.Sequential(conv(), nn.AvgPool2d(2), nn.Upsample(scale_factor=4), conv())
+    narrowing = nn.Sequential(conv(), nn.Upsample(scale_factor=4), nn.AvgPool2d(8), conv())
+    x = torch.randn(2, 3, 8, 8)
+    assert [cut.map_shape for cut in find_cuts(widening, x)] == [(3, 16, 16)]
+    assert [cut.map_shape for cut in find_cuts(narrowing, x)] == [(3, 4, 4)]
+
+
+def test_cuts_are_had_by_the_names_of_modules():
+    model, x = built("resnet20:width=2", 8)
+    every = find_cuts(model, x)
+    named = find_cuts(model, x, at=("stage2", "stage1", "bn1", "stage3.1"))
+    assert [cut.node for cut in named] == [every[k - 1].node for k in (1, 4, 7, 9)]
+    assert [cut.index for cut in named] == [1, 2, 3, 4]
+    assert [cut.prefix_mac_share for cut in named] == [
+        every[k - 1].prefix_mac_share for k in (1, 4, 7, 9)
+    ]
+    assert len(split(model, named[1], example_input=x)) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("stage4", "Did you mean 'stage"),
+        ("stage1.0.conv1", "inside a block.*relu"),
+        ("head", "inside a block"),
+    ],
+)
+def test_a_module_that_does_not_end_at_a_cut_is_refused(name, message):
+    model, x = built("resnet8:width=2", 8)
+    with pytest.raises(ValueError, match=message):
+        find_cuts(model, x, at=(name,))
+
+
+def test_a_suffix_can_be_cut_again_where_the_model_could():
+    model, x = built("resnet8:width=2", 8)
+    model.eval()
+    cuts = find_cuts(model, x)
+    prefix, suffix = split(model, cuts[0], example_input=x)
+    maps = prefix(x)
+    again = find_cuts(suffix, maps)
+    assert [cut.node for cut in again] == [cut.node for cut in cuts[1:]]
+    middle, rest = split(suffix, again[1], example_input=maps)
+    with torch.no_grad():
+        assert torch.equal(rest(middle(maps)), model(x))
+
+
+def test_a_place_whose_first_dimension_is_no_sample_is_no_cut():
+    def turned(m, x):  # to [positions, samples, channels] and back, as recurrent layers want it
+        x = m.first(x).flatten(2).permute(2, 0, 1)
+        x = m.inner(x).relu()
+        return m.last(x.permute(1, 2, 0).unflatten(2, (8, 8)))
+
+    modules = {"first": conv(), "inner": nn.Linear(3, 3), "last": conv()}
+    for samples in (2, 64):  # 64: as many as there are positions
+        model = Lambda(turned, **modules)
+        cuts = find_cuts(model, torch.randn(samples, 3, 8, 8))
+        assert [cut.map_shape for cut in cuts] == [(3, 64), (3, 8, 8)]
+
+
+def test_a_model_bound_to_one_batch_size_is_refused():
+    model = Lambda(lambda m, x: m.last(m.first(x).view(2, 3, 8, 8)), first=conv(), last=conv())
+    with pytest.raises(ValueError, match="any number of samples"):
+        find_cuts(model, torch.randn(2, 3, 8, 8))
+
+
+def test_a_model_of_vectors_has_no_feature_map():
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
+    with pytest.raises(ValueError, match=r"feature map \[n, C, positions\]"):
+        find_cuts(model, torch.randn(2, 4))
+
+
+def test_a_model_with_two_outputs_is_refused():
+    model = Lambda(lambda m, x: (m.last(m.first(x)), x), first=conv(), last=conv())
+    with pytest.raises(ValueError, match="one tensor for a batch"):
+        find_cuts(model, torch.randn(2, 3, 8, 8))
 
 
 def test_a_hidden_second_tensor_is_refused():
