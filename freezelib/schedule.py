@@ -10,33 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from freezelib.codecs.spec import parse_codec
 
-from freezelib.codecs import get_codec, parse_codec
-from freezelib.modes import eval_mode
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from freezelib.gate import Probe
 
 LAST_RESORTS = ("f16", "raw")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Probe:
-    """What a codec does to the probe maps, and to what the suffix says of them.
-
-    Attributes:
-        codec: Its address.
-        agreement: Share of the probe samples that keep their top class.
-        kl: Mean Kullback-Leibler divergence of the outputs, exact from coded, in nats.
-        nrmse: Root mean square error of the maps over their standard deviation.
-    """
-
-    codec: str
-    agreement: float
-    kl: float
-    nrmse: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,25 +102,24 @@ class CompressionSchedule:
         Raises:
             ValueError: The maps are not finite.
         """
-        gate = _Gate(maps, suffix)
+        from freezelib.gate import Gate  # a schedule can be read without the weight of torch
+
+        gate = Gate(maps, suffix)
         wanted = self.wanted(depth_fraction)
-        tried: list[str] = []
-        probes: list[Probe] = []
+        said: list[str] = []
+        probes: list[dict[str, Any]] = []
         for codec in self._from(wanted):
-            outcome = gate.probe(codec)
-            if isinstance(outcome, Probe):
-                probes.append(outcome)
-                if self._passes(outcome):
-                    reason = "; ".join([*tried, f"{codec} passes: {_said(outcome)}"])
-                    return CodecChoice(
-                        codec=codec,
-                        wanted=wanted,
-                        reason=reason,
-                        probes=[asdict(probe) for probe in probes],
-                    )
-                tried.append(f"{codec} fails: {_said(outcome)}")
-            else:
-                tried.append(f"{codec} cannot code these maps")
+            probe = gate.probe(codec)
+            if probe is None:
+                said.append(f"{codec} cannot code these maps")
+                continue
+            probes.append(asdict(probe))
+            passes = self._passes(probe)
+            said.append(f"{codec} {'passes' if passes else 'fails'}: {_said(probe)}")
+            if passes:
+                return CodecChoice(
+                    codec=codec, wanted=wanted, reason="; ".join(said), probes=probes
+                )
         raise AssertionError("raw is exact, and passes")
 
     def _from(self, wanted: str) -> Iterator[str]:
@@ -150,47 +132,6 @@ class CompressionSchedule:
 
     def _passes(self, probe: Probe) -> bool:
         return probe.agreement >= self.min_agreement or probe.kl <= self.max_kl
-
-
-class _Gate:
-    """Holds what a suffix says of coded maps against what it says of the exact ones."""
-
-    def __init__(self, maps: Tensor, suffix: nn.Module) -> None:
-        self._maps, self._suffix = maps.contiguous().cpu(), suffix
-        self._device = next((p.device for p in suffix.parameters()), maps.device)
-        self._exact = self._log_probabilities(self._maps)
-
-    def probe(self, codec: str) -> Probe | ValueError:
-        """What a codec does, or why it cannot code these maps."""
-        quantiser = get_codec(codec)
-        try:
-            planes = quantiser.encode(self._maps)
-        except ValueError as error:
-            if parse_codec(codec).quantiser == "raw":  # nothing can: the maps are not finite
-                raise
-            return error
-        coded = torch.empty_like(self._maps)
-        unpacked = quantiser.unpack(planes, tuple(self._maps.shape[1:]))
-        quantiser.decode_into(unpacked, torch.arange(len(coded)), coded)
-        outputs = self._log_probabilities(coded)
-        noise = (coded - self._maps).square().mean() / self._maps.var(correction=0).clamp_min(
-            1e-30
-        )
-        return Probe(
-            codec=codec,
-            agreement=float((outputs.argmax(1) == self._exact.argmax(1)).float().mean()),
-            kl=float(
-                functional.kl_div(outputs, self._exact, log_target=True, reduction="none")
-                .sum(1)
-                .clamp_min(0)  # rounding alone, where it is negative
-                .mean()
-            ),
-            nrmse=float(noise.sqrt()),
-        )
-
-    def _log_probabilities(self, maps: Tensor) -> Tensor:
-        with eval_mode(self._suffix), torch.no_grad():
-            return functional.log_softmax(self._suffix(maps.to(self._device)).double(), dim=1)
 
 
 def _step(item: str) -> tuple[float, str]:

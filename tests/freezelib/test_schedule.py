@@ -91,7 +91,7 @@ def test_what_is_wanted_is_taken_where_the_suffix_bears_it():
 
 
 def test_a_codec_that_fails_gives_way_to_the_one_before():
-    choice = choose(TEXT, 1000, inputs=close_maps(difference=0.1), max_kl=0.0)
+    choice = choose(TEXT, 1000, inputs=close_maps(difference=0.03), max_kl=0.0)
     assert choice.wanted == "int2+zstd:3"
     assert choice.codec == "int8+lz4"
     assert [probe["codec"] for probe in choice.probes] == ["int2+zstd:3", "int4+lz4", "int8+lz4"]
