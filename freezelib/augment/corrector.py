@@ -14,7 +14,7 @@ from torch import Tensor
 from freezelib.augment.moments import by_channel
 
 _RIDGE = 1e-4  # of a channel's own energy; pulls towards "change nothing"
-_FLOOR = 1e-9  # of the mean energy: a dead channel must not make the system singular
+_FLOOR = 1e-6  # of the mean energy: a channel that was all but dead must not be blown up
 
 
 def fit_corrector(pairs: Iterable[tuple[Tensor, Tensor]]) -> Tensor:

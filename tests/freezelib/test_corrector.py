@@ -74,6 +74,15 @@ def test_channels_that_are_copies_of_each_other_are_no_trouble():
     assert error(correct_maps(a, corrector), 2 * a) < 1e-3
 
 
+def test_a_channel_that_was_all_but_dead_is_not_blown_up():
+    """Where it comes alive later, a coefficient in the millions would drown the map."""
+    a = torch.randn(16, 3, 6, 6)
+    b = a.clone()
+    a[:, 0] *= 1e-7
+    b[:, 1] += a[:, 0] * 1e7
+    assert fit_corrector([(a, b)]).abs().max() < 10
+
+
 def test_maps_behind_a_relu_stay_non_negative_and_signed_ones_signed():
     corrector = torch.tensor([[-1.0, 0.0, 0.5], [0.0, 1.0, 0.0]])
     signed = torch.randn(3, 2, 4, 4)
