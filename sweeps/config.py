@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from freezelib.codecs.spec import parse_codec
+from freezelib.policies import Guards, get_policy
 from freezelib.scorers import SCORERS
 from sweeps.typed import field_type, to_dict, unknown_key
 from zo.addresses import parse_source
@@ -78,6 +79,32 @@ class CacheConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FreezeConfig:
+    """When to freeze, if that happens on the way and not once, at ``cut``, before the training."""
+
+    policy: str = ""  # as "linear:start=0.3"; empty for a trial that forks from a frozen trunk
+    warmup: float = 0.1  # share of the epochs in which nothing is frozen
+    max_fraction: float = 2 / 3  # deepest freeze, as a share of the cuts
+    break_even: float = 1.2  # what a freeze must save, over what its cache costs
+    unfreeze_last: int = 0  # epochs at the end that train everything again
+    schedule: str = ""  # codecs by depth, as "int8+lz4, int4+lz4@0.5"; empty for cache.codec
+    recache: str = "images"  # what a deeper cache is made of: images, or the cache before
+
+    def __post_init__(self) -> None:
+        if self.policy:
+            get_policy(self.policy)
+        for item in filter(None, self.schedule.split(",")):
+            parse_codec(item.partition("@")[0].strip())
+        _law(self.recache in ("images", "cache"), "recache in [images, cache]", self)
+        Guards(
+            warmup=self.warmup,
+            max_fraction=self.max_fraction,
+            break_even=self.break_even,
+            unfreeze_last=self.unfreeze_last,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """How the suffix is trained. The second half acts on zeroth-order training alone."""
 
@@ -124,12 +151,16 @@ class TrialConfig:
     trunk: TrunkConfig = field(default_factory=TrunkConfig)
     cut: int = 0  # freeze point; 0 freezes nothing and caches nothing
     cache: CacheConfig = field(default_factory=CacheConfig)
+    freeze: FreezeConfig = field(default_factory=FreezeConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     hardware: HardwareConfig = field(default_factory=HardwareConfig)
     seed: int = 0  # of sample order, views and perturbations
 
     def __post_init__(self) -> None:
         _law(self.cut >= 0, "cut >= 0", self)
+        by_policy = bool(self.freeze.policy)
+        _law(not (by_policy and self.cut), "cut = 0 where a policy freezes", self)
+        _law(not by_policy or self.train.method == "backprop", "backprop under a policy", self)
         _law(self.seed >= 0, "seed >= 0", self)
 
     def effective(self) -> TrialConfig:
@@ -138,7 +169,10 @@ class TrialConfig:
         Two configs that differ only in what does not act are one trial.
         """
         cache, train, hardware = self.cache, self.train, self.hardware
-        if self.cut == 0:  # views act on the images; nothing is coded or compared
+        freeze = self.freeze if self.freeze.policy else FreezeConfig()
+        if (
+            self.cut == 0 and not freeze.policy
+        ):  # views act on the images; nothing is coded or compared
             cache = CacheConfig(
                 views=cache.views,
                 view_probability=cache.view_probability,
@@ -156,7 +190,7 @@ class TrialConfig:
             train = replace(train, **unused)
         else:
             train = replace(train, momentum=TrainConfig.momentum)
-        return replace(self, cache=cache, train=train, hardware=hardware)
+        return replace(self, cache=cache, freeze=freeze, train=train, hardware=hardware)
 
     @property
     def id(self) -> str:
@@ -167,8 +201,8 @@ class TrialConfig:
     @property
     def label(self) -> str:
         """The trial in a few words, for lists."""
-        parts = [f"cut {self.cut}"]
-        if self.cut:
+        parts = [self.freeze.policy or f"cut {self.cut}"]
+        if self.cut or self.freeze.policy:
             parts.append(self.cache.codec)
             if self.cache.views:
                 parts.append(f"similarity {self.cache.similarity_threshold:g}")

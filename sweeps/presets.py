@@ -134,6 +134,39 @@ def cifar10() -> SweepConfig:
     )
 
 
+def scratch() -> SweepConfig:
+    """Digits from scratch: freezing policies side by side, each with caches on the way."""
+    return SweepConfig(
+        base=TrialConfig(
+            task=TaskConfig(name="digits"),
+            trunk=TrunkConfig(model="resnet8", steps=0),
+            cache=CacheConfig(
+                views=("shift:x=0.125,y=0", "shift:x=-0.125,y=0"), chunk_samples=256
+            ),
+            train=TrainConfig(steps=400, lr=0.1),
+        ),
+        arms={
+            "policies": Arm(
+                axes={
+                    "freeze.policy": (
+                        "never",
+                        "linear:start=0.3",
+                        "alpha",
+                        "budget",
+                        "gradnorm",
+                        "plasticity",
+                        "weight_delta",
+                    )
+                }
+            ),
+            "compression": Arm(
+                fixed={"freeze.policy": "budget"},
+                axes={"freeze.schedule": ("raw", "int8+lz4, int4+lz4@0.5")},
+            ),
+        },
+    )
+
+
 def smoke() -> SweepConfig:
     """Six tiny trials on synthetic images: does everything run here?"""
     return SweepConfig(
@@ -162,7 +195,7 @@ def smoke() -> SweepConfig:
 
 
 PRESETS: dict[str, Callable[[], SweepConfig]] = {
-    preset.__name__: preset for preset in (quickstart, search, fashion, cifar10, smoke)
+    preset.__name__: preset for preset in (quickstart, search, scratch, fashion, cifar10, smoke)
 }
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from freezelib.images import ImageSet
 from freezelib.loader import CacheLoader
 from freezelib.memory import peak_memory_bytes
 from sweeps.config import TrainConfig, TrunkConfig
@@ -64,7 +67,8 @@ def train(
         zo.DivergedError: A zeroth-order loss is not finite.
         FloatingPointError: A backprop loss is not finite.
     """
-    memory_bytes = _memory_bytes(network, config, next(loader.epoch(0)))
+    with closing(loader.epoch(0)) as batches:
+        memory_bytes = _memory_bytes(network, config, next(batches))
     optimizer, step = _METHODS[config.method](network, config, seed)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda done: 0.5 * (1 + math.cos(math.pi * done / config.steps))
@@ -154,12 +158,17 @@ def _trainable(network: nn.Module) -> list[nn.Parameter]:
 def _batches(loader: CacheLoader, steps: int) -> Iterator[Batch]:
     done = epoch = 0
     while done < steps:
-        for batch in loader.epoch(epoch):
-            yield batch
-            done += 1
-            if done == steps:
-                return
+        with closing(loader.epoch(epoch)) as batches:
+            for batch in itertools.islice(batches, steps - done):
+                yield batch
+                done += 1
         epoch += 1
+
+
+def training_memory_bytes(network: nn.Module, data: ImageSet, config: TrainConfig) -> int:
+    """What training a whole network on images holds at its peak."""
+    rows = slice(0, config.batch_size)
+    return _memory_bytes(network, config, (data.read(rows), data.labels[rows]))
 
 
 def _memory_bytes(network: nn.Module, config: TrainConfig, batch: Batch) -> int:

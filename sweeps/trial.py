@@ -9,14 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from freezelib.augment import Augmentation
-from freezelib.cache import CacheRecipe, CacheStore, FeatureCache
+from freezelib.cache import CacheStore, FeatureCache
 from freezelib.cuts import Cut, find_cuts, split
 from freezelib.frozen import FrozenPrefix
 from freezelib.images import ImageSet
 from freezelib.loader import CacheLoader, ChunkSource, ImageChunks
-from sweeps.config import CacheConfig, TrialConfig
+from sweeps.config import TrialConfig
+from sweeps.freezing import train_with_policy
 from sweeps.hardware import price
+from sweeps.recipes import augmentation, recipe_template
 from sweeps.storage import Storage, data_root
 from sweeps.tasks import load_task
 from sweeps.training import Report, train
@@ -63,6 +64,10 @@ def run_trial(
     config = config.effective()
     task = load_task(config.task, data_root())
     model = get_trunk(config.trunk, task.pretrain, folder=storage.trunks)
+    if config.freeze.policy:
+        trained = train_with_policy(model, task.train, config, storage, report=report)
+        rng = _rng_scores(config, trained["num_weights"])
+        return {"accuracy": accuracy(model, task.test), **trained, **rng}
     halves = cut_model(model, config.cut, example_input=task.train.read(slice(0, 2)))
     source, cache_scores = _source(config, halves.prefix, task.train, storage, share)
     loader = CacheLoader(
@@ -147,20 +152,6 @@ def _source(
         "sensitive_channels": sum(len(channels) for channels in manifest.sensitive.values()),
         "build_wall_s": manifest.build_wall_s,
     }
-
-
-def augmentation(config: CacheConfig) -> Augmentation:
-    """What happens to each sample, on images and on cached maps alike."""
-    return Augmentation(
-        views=config.views,
-        view_probability=config.view_probability,
-        shift_pixels=config.shift_pixels,
-    )
-
-
-def recipe_template(config: CacheConfig) -> CacheRecipe:
-    """The recipe of a trial's cache, but for the prefix and the data."""
-    return CacheRecipe(**to_dict(config) | {"views": config.views})
 
 
 def _rng_scores(config: TrialConfig, num_weights: int) -> Scores:

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from freezelib.cache import CacheStore, FeatureCache
+from sweeps.mending import mend
 from sweeps.storage import Storage
 
 
@@ -26,13 +27,26 @@ def ls(options: argparse.Namespace) -> int:
 
 
 def verify(options: argparse.Namespace) -> int:
-    """Name everything that is damaged; a trial that needs it makes it anew."""
-    problems = [str(problem) for problem in _store(options).verify()]
-    if options.json:
-        print(json.dumps({"damaged": problems}, indent=1))
+    """Name everything that is damaged, and make it anew unless told not to."""
+    storage = Storage.at(options.storage)
+    if options.no_repair:
+        found = [(problem, "") for problem in CacheStore(storage.caches).verify()]
     else:
-        print("\n".join(problems) if problems else "No damage.")
-    return 1 if problems else 0
+        found = list(mend(storage))
+    rows = [{"damage": str(problem), "outcome": outcome} for problem, outcome in found]
+    if options.json:
+        print(json.dumps({"damaged": rows}, indent=1))
+    else:
+        lines = [" -> ".join(filter(None, row.values())) for row in rows]
+        print("\n".join(lines) if lines else "No damage.")
+    return 1 if rows else 0
+
+
+def step_down(options: argparse.Namespace) -> int:
+    """Delete the detachable planes of a cache."""
+    freed = _store(options).step_down(options.key)
+    print(json.dumps({"freed_bytes": freed}) if options.json else f"{freed:,} B freed")
+    return 0
 
 
 def gc(options: argparse.Namespace) -> int:
