@@ -2,6 +2,7 @@ import contextlib
 import json
 import pickle
 import shutil
+from random import Random
 
 import pytest
 import torch
@@ -12,11 +13,14 @@ from frozen_samples import (
     chunk_files,
     contents,
     read_all,
+    recipe_for,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freezelib.cache import (
+    CacheError,
+    CacheStore,
     DamagedChunkError,
     FeatureCache,
     ManifestError,
@@ -154,3 +158,55 @@ def test_a_cache_without_a_sound_manifest_is_built_anew(cache, build, store, tex
 
 def test_a_manifest_is_read_as_it_was_written(sound):
     assert Manifest.read(sound.folder) == sound.manifest
+
+
+# A thousand corruptions.
+
+
+def corrupted(random, whole, others):
+    """A file's bytes after one of the things that happen to files."""
+    at = random.randrange(len(whole)) if whole else 0
+    upto = min(len(whole), at + random.randrange(1, 600))
+    return random.choice(
+        [
+            lambda: whole[:at] + bytes([whole[at] ^ 1 << random.randrange(8)]) + whole[at + 1 :],
+            lambda: whole[:at],
+            lambda: whole + random.randbytes(upto - at),
+            lambda: whole[:at] + bytes(upto - at) + whole[upto:],
+            lambda: whole[:at] + random.randbytes(upto - at) + whole[upto:],
+            lambda: whole[:at] + whole[upto:],
+            lambda: random.choice(others),
+        ]
+    )()
+
+
+@pytest.mark.slow
+def test_of_a_thousand_corruptions_none_returns_wrong_data(tmp_path, build, data, prefix):
+    """Every reader gets the right maps or a named error, and one that can repair gets the maps."""
+    random, recipe = Random(0), recipe_for(prefix, data, codec="int8p+lz4")
+    sound = build(codec="int8p+lz4")
+    expected = [read_all(sound, view)[0] for view in (0, 1)]
+    files = {p.name: p.read_bytes() for p in sound.folder.iterdir() if not p.name.startswith(".")}
+    store = CacheStore(tmp_path / "damaged")
+    folder = store.folder(sound.manifest.key)
+    folder.mkdir(parents=True)
+    raised = mended = 0
+    for number in range(1000):
+        for name, whole in files.items():
+            (folder / name).write_bytes(whole)
+        name = random.choice(sorted(files))
+        damage = corrupted(random, files[name], [w for n, w in files.items() if n != name])
+        (folder / name).write_bytes(damage)
+        try:
+            reader = FeatureCache.open(folder)
+            for view in (0, 1):
+                assert torch.equal(read_all(reader, view)[0], expected[view]), (number, name)
+        except CacheError:
+            raised += 1
+        if number % 20 == 0:
+            cache = store.get_or_build(recipe, prefix=prefix, data=data)
+            for view in (0, 1):
+                assert torch.equal(read_all(cache, view)[0], expected[view]), (number, name)
+            mended += 1
+    assert raised > 900
+    assert mended == 50
