@@ -14,7 +14,7 @@ from torch import Tensor
 
 from freezelib.codecs.base import Codec, Planes, blocks, by_sample, checked
 from freezelib.codecs.groups import by_group, from_scale, to_scale
-from freezelib.codecs.nibbles import pack, unpack
+from freezelib.codecs.packing import pack_nibbles, unpack_nibbles
 from freezelib.codecs.scratch import Scratch
 
 _WHOLE_MAP = 1 << 62
@@ -33,7 +33,7 @@ class Integer(Codec):
 
     Eight bits have a scale per sample and channel; four have one for a band of at most 64
     positions, which takes a quarter off their error on large maps for 1.5 % more bytes. Planes:
-    ``codes uint8``, ``[n, C * P]`` or two in a byte (:mod:`~freezelib.codecs.nibbles`); ``scale
+    ``codes uint8``, ``[n, C * P]`` or two in a byte (:mod:`~freezelib.codecs.packing`); ``scale
     uint8 [n, g]`` (:mod:`~freezelib.codecs.groups`); for maps with negative values ``zero uint8
     [n, g]``.
     """
@@ -61,7 +61,10 @@ class Integer(Codec):
     def packed(self, quantised: Quantised) -> dict[str, Tensor]:
         """The planes of some codes."""
         flat = quantised.codes.flatten(1)
-        planes = {"codes": flat if self._bits == 8 else pack(flat), "scale": quantised.scale}
+        planes = {
+            "codes": flat if self._bits == 8 else pack_nibbles(flat),
+            "scale": quantised.scale,
+        }
         return planes | ({"zero": quantised.zero} if quantised.zero.any() else {})
 
     def grouped(self, maps: Tensor) -> Tensor:
@@ -72,7 +75,7 @@ class Integer(Codec):
     def dequantise_into(self, planes: Planes, out: Tensor, scratch: Scratch) -> None:
         """See :class:`~freezelib.codecs.base.Codec`."""
         flat, codes = by_sample(out), planes["codes"]
-        flat.copy_(codes if self._bits == 8 else unpack(codes, flat.shape[1], scratch))
+        flat.copy_(codes if self._bits == 8 else unpack_nibbles(codes, flat.shape[1], scratch))
         to_values(self.grouped(out), from_scale(planes["scale"]), planes.get("zero"))
 
     def error_bound(self, maps: Tensor) -> Tensor:

@@ -9,15 +9,22 @@ from torch import Tensor
 
 from freezelib.codecs.base import Codec, Planes, blocks, by_sample, checked
 from freezelib.codecs.groups import by_group, from_scale, to_scale
+from freezelib.codecs.packing import pack_pairs, unpack_pairs
 from freezelib.codecs.scratch import Scratch
 
 # Four ascending levels, fitted by Lloyd's algorithm (Lloyd 1982) with one held at zero, for groups
 # without negative values (feature maps behind a ReLU) and with them (normal and Laplace samples).
 # Codes count upwards from the level zero and wrap around.
-_LEVELS = ((0.0, 1.0, 2.25, 4.0), (-2.4, 0.0, 1.6, 4.0))
-_TOP = 4.0
+_LEVELS = ((0.0, 1.0, 2.25, 4.0), (-2.5, 0.0, 1.5, 4.0))
 _NEGATED = 2  # in the table of a group whose negative side is the longer one
 _FINER = range(1, 6)  # scales tried, in steps under the one whose top level is the peak
+
+# torch has no fast table look-up, but c * (f + c * (g + c * h)), modulo 256 and with a sign, takes
+# eight times the levels at the codes c. Per entry of the table: f, g, h.
+_FACTORS = torch.tensor(
+    [[221, 0, 43], [152, 44, 72], [35, 0, 213], [104, 212, 184]], dtype=torch.uint8
+)
+_EIGHTH = torch.tensor(1 / 8)
 
 
 class Lloyd(Codec):
@@ -34,7 +41,10 @@ class Lloyd(Codec):
         """See :class:`~freezelib.codecs.base.Codec`."""
         flat = _grouped(checked(maps))
         peak, table = _peak_and_table(flat)
-        finest, codes = to_scale(peak / _TOP).int(), torch.empty(flat.shape, dtype=torch.uint8)
+        finest, codes = (
+            to_scale(peak / _LEVELS[0][-1]).int(),
+            torch.empty(flat.shape, dtype=torch.uint8),
+        )
         scale = torch.empty_like(table)
         for block in blocks(flat):
             both = (table[block] & 1).long()
@@ -43,18 +53,20 @@ class Lloyd(Codec):
             scale[block] = _best_scale(upright, finest[block], torch.tensor(_LEVELS)[both])
             unit = upright.div_(from_scale(scale[block]).unsqueeze(2))
             codes[block] = _nearest(unit, both)
-        planes = {"codes": _pack(codes.flatten(1)), "scale": scale}
+        planes = {"codes": pack_pairs(codes.flatten(1)), "scale": scale}
         return planes | ({"table": table} if table.any() else {})
 
     def dequantise_into(self, planes: Planes, out: Tensor, scratch: Scratch) -> None:
         """See :class:`~freezelib.codecs.base.Codec`."""
         flat = by_sample(out)
-        flat.copy_(_unpack(planes["codes"], flat.shape[1], scratch))
-        codes, step = _grouped(out), from_scale(planes["scale"]).unsqueeze(2)
-        linear, square, cube = _factors(step, planes.get("table"))
-        rest = scratch.take("polynomial", tuple(codes.shape), torch.float32, out.device)
-        torch.mul(codes, cube, out=rest)
-        codes.mul_(rest.add_(square).mul_(codes).add_(linear))
+        codes = unpack_pairs(planes["codes"], flat.shape[1], scratch)
+        grouped = _grouped(codes.view(out.shape))
+        levels = scratch.take("levels", tuple(codes.shape), torch.uint8, codes.device)
+        first, second, third = _factors(planes.get("table"), out.device)
+        torch.mul(grouped, third, out=levels.view(grouped.shape))
+        grouped.mul_(levels.view(grouped.shape).add_(second).mul_(grouped).add_(first))
+        flat.copy_(codes.view(torch.int8))
+        _grouped(out).mul_(from_scale(planes["scale"]).mul_(_EIGHTH).unsqueeze(2))
 
     def error_bound(self, maps: Tensor) -> Tensor:
         """No level is farther from a value than the level zero."""
@@ -76,9 +88,9 @@ def _peak_and_table(flat: Tensor) -> tuple[Tensor, Tensor]:
 
 def _best_scale(flat: Tensor, finest: Tensor, levels: Tensor) -> Tensor:
     """The scale with the least squared error of each group, of those that are tried."""
-    best, least = finest, torch.full(finest.shape, torch.inf)
+    best, least = finest.to(torch.uint8), torch.full(finest.shape, torch.inf)
     for finer in _FINER:
-        scale = (finest - finer).clamp_min(0)
+        scale = (finest - finer).clamp_min(0).to(torch.uint8)
         step = from_scale(scale).unsqueeze(2)
         unit = flat / step
         error = torch.full_like(unit, torch.inf)
@@ -86,7 +98,7 @@ def _best_scale(flat: Tensor, finest: Tensor, levels: Tensor) -> Tensor:
             error = torch.minimum(error, (unit - level).abs_())
         squared = error.mul_(step).square_().sum(2)
         best, least = torch.where(squared < least, scale, best), torch.minimum(squared, least)
-    return best.to(torch.uint8)
+    return best
 
 
 def _nearest(unit: Tensor, both: Tensor) -> Tensor:
@@ -98,37 +110,10 @@ def _nearest(unit: Tensor, both: Tensor) -> Tensor:
     return (rank - both.to(torch.uint8).unsqueeze(2)).bitwise_and_(3)
 
 
-def _factors(step: Tensor, table: Tensor | None) -> Tensor:
-    """Factors of a cubic polynomial that takes the levels at the codes, by power, ``[3, ...]``.
-
-    A polynomial, because torch has no fast table look-up.
-    """
+def _factors(table: Tensor | None, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Factors of the polynomial: for all groups alike, or ``[n, g, 1]``."""
     if table is None:
-        one, two, three = (step * level for level in _LEVELS[0][1:])
+        first, second, third = _FACTORS[0].unbind()
     else:
-        kinds = [(*levels[first + 1 :], *levels[:first]) for first, levels in enumerate(_LEVELS)]
-        signed = torch.tensor(kinds, device=step.device)[(table & 1).long()]
-        signed = signed * torch.where(table & _NEGATED > 0, -1.0, 1.0).unsqueeze(2)
-        one, two, three = (step * level for level in signed.split(1, dim=2))
-    second, third = two - 2 * one, three - 3 * two + 3 * one  # Newton's forward differences
-    return torch.stack([one - second / 2 + third / 3, (second - third) / 2, third / 6])
-
-
-def _pack(codes: Tensor) -> Tensor:
-    """Codes under 4, ``uint8 [n, count]``, into ``uint8 [n, ceil(count / 4)]``, by quarters."""
-    quarter = (codes.shape[1] + 3) // 4
-    packed = codes.new_zeros(len(codes), quarter)
-    for place in range(4):
-        part = codes[:, place * quarter : (place + 1) * quarter]
-        packed[:, : part.shape[1]] |= part << 2 * place
-    return packed
-
-
-def _unpack(packed: Tensor, count: int, scratch: Scratch) -> Tensor:
-    """The codes again, ``uint8 [n, count]`` in a buffer of the scratch."""
-    codes = scratch.take("quarters", (len(packed), count), torch.uint8, packed.device)
-    quarter = packed.shape[1]
-    for place in range(4):
-        part = codes[:, place * quarter : (place + 1) * quarter]
-        torch.bitwise_right_shift(packed[:, : part.shape[1]], 2 * place, out=part)
-    return codes.bitwise_and_(3)
+        first, second, third = _FACTORS.to(device)[table.long()].unsqueeze(3).unbind(2)
+    return first, second, third

@@ -17,6 +17,7 @@ class Scratch:
 
     def __init__(self) -> None:
         self._buffers: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
+        self._taken: dict[tuple[object, ...], Tensor] = {}
 
     def take(
         self,
@@ -33,8 +34,19 @@ class Scratch:
             dtype: Of the tensor.
             device: Of the tensor.
         """
-        key, size = (name, dtype, torch.device(device)), math.prod(shape)
+        request = (name, shape, dtype, device)
+        taken = self._taken.get(request)
+        if taken is None:
+            buffer = self._large_enough(name, math.prod(shape), dtype, torch.device(device))
+            taken = self._taken[request] = buffer[: math.prod(shape)].view(shape)
+        return taken
+
+    def _large_enough(
+        self, name: str, size: int, dtype: torch.dtype, device: torch.device
+    ) -> Tensor:
+        key = (name, dtype, device)
         buffer = self._buffers.get(key)
         if buffer is None or buffer.numel() < size:
+            self._taken.clear()  # among them are parts of the buffer that is replaced
             buffer = self._buffers[key] = torch.empty(size, dtype=dtype, device=device)
-        return buffer[:size].view(shape)
+        return buffer
