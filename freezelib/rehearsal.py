@@ -75,9 +75,10 @@ class Rehearsals:
         folder: Path,
         seed: int,
     ) -> None:
-        rows = torch.from_numpy(permutation(len(data), seed)[:samples])
+        self._half = min(samples, len(data)) // 2
+        assert self._half >= 1
+        rows = torch.from_numpy(permutation(len(data), seed)[: 2 * self._half])
         self._data = replace(data, images=data.images[rows], labels=data.labels[rows])
-        self._half = max(1, len(rows) // 2)
         self._prefix = _Remembering(prefix)
         self._augmentation, self._folder, self._seed = augmentation, folder, seed
         self.map_shape = tuple(prefix(self._data.read(slice(0, 1))).shape[1:])
@@ -106,6 +107,7 @@ class Rehearsals:
         CacheBuilder(recipe, prefix=self._prefix, data=self._data).build(folder)
         cache = FeatureCache.open(folder)
         cache.require(self._augmentation)
+        assert cache.num_chunks == 2  # one to choose channels on, one to judge on
         manifest = cache.manifest
         encode_s = max(manifest.build_wall_s - (self._prefix.wall_s - before), 0.0)
         errors, read_s = self._judge(cache)

@@ -117,10 +117,23 @@ def _add_cache(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     cache = commands.add_parser("cache", help="look after the feature caches")
     verbs = cache.add_subparsers(required=True, metavar="VERB")
     ls = _command(verbs, "ls", "list them", "sweeps.cli.cache:ls")
-    verify = _command(verbs, "verify", "find damaged chunks", "sweeps.cli.cache:verify")
+    verify = _command(verbs, "verify", "find and mend damage", "sweeps.cli.cache:verify")
+    verify.add_argument("--no-repair", action="store_true", help="name the damage, no more")
+    step_down = _command(
+        verbs, "step-down", "halve an int8p cache into an int4 one", "sweeps.cli.cache:step_down"
+    )
+    step_down.add_argument("key", metavar="KEY", help="as `freezo cache ls` shows it")
     gc = _command(verbs, "gc", "delete the least recently used", "sweeps.cli.cache:gc")
     gc.add_argument("--max-bytes", type=int, required=True, help="what may stay")
-    for verb in (ls, verify, gc):
+    plan = _command(verbs, "plan", "plan one within a budget", "sweeps.cli.planning:plan")
+    plan.add_argument("--task", metavar="NAME", help="the images")
+    plan.add_argument("--model", metavar="MODEL", help="the trunk's")
+    plan.add_argument("--cut", type=int, metavar="K", help="the freeze point")
+    plan.add_argument("--views", nargs="*", metavar="VIEW", help="as hflip, rotate:degrees=10")
+    plan.add_argument("--shift-pixels", type=int, metavar="N", help="largest random shift")
+    plan.add_argument("--budget", required=True, metavar="BYTES", help="as 100MB or 1.5GiB")
+    _set(plan, "any other knob of the trial, as trunk.steps=1000; repeatable")
+    for verb in (ls, verify, step_down, gc, plan):
         _storage(verb)
         _json(verb)
 
@@ -173,13 +186,11 @@ def _command(
 def _preset(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("preset", nargs="?", default="quickstart", metavar="PRESET")
     parser.add_argument("--config", help="a YAML file in place of a preset")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="train.steps=100 pins a knob; cut=[1, 2] sweeps it; repeatable",
-    )
+    _set(parser, "train.steps=100 pins a knob; cut=[1, 2] sweeps it; repeatable")
+
+
+def _set(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=text)
 
 
 def _storage(parser: argparse.ArgumentParser) -> None:

@@ -251,6 +251,18 @@ def test_one_image_is_too_few():
         planned(labelled_images(1))
 
 
+@pytest.mark.parametrize("samples", [95, 2, 1000])
+def test_half_of_the_images_are_what_is_judged(images, tmp_path, samples):
+    rehearsals = Rehearsals(
+        frozen_prefix(), images, MOVING, samples=samples, folder=tmp_path, seed=0
+    )
+    judged = []
+    exact = rehearsals._exact
+    rehearsals._exact = lambda ids, draws: judged.append(len(ids)) or exact(ids, draws)
+    rehearsals.hold(CacheRecipe(views=("hflip",), shift_pixels=2))
+    assert set(judged) == {min(samples, 240) // 2}
+
+
 def test_the_prefix_runs_once_over_the_same_batch(images, tmp_path):
     rehearsals = Rehearsals(frozen_prefix(), images, FLIP, samples=64, folder=tmp_path, seed=0)
     template = CacheRecipe(views=("hflip",), scorer="all")
