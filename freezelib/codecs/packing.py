@@ -24,11 +24,12 @@ def pack_nibbles(codes: Tensor) -> Tensor:
 
 def unpack_nibbles(packed: Tensor, count: int, scratch: Scratch) -> Tensor:
     """The codes again, ``uint8 [n, count]`` in a buffer of the scratch."""
-    codes = scratch.take("codes", (len(packed), count), torch.uint8, packed.device)
     half = packed.shape[1]
-    torch.bitwise_and(packed, _NIBBLE, out=codes[:, :half])
-    torch.bitwise_right_shift(packed[:, : count - half], _FOUR, out=codes[:, half:])
-    return codes
+    codes = scratch.take("codes", (len(packed), 2, half), torch.uint8, packed.device)
+    low, high = codes.unbind(1)
+    torch.bitwise_and(packed, _NIBBLE, out=low)
+    torch.bitwise_right_shift(packed, _FOUR, out=high)
+    return codes.view(-1, 2 * half)[:, :count]
 
 
 def join_nibbles(high: Tensor, low: Tensor, count: int, scratch: Scratch) -> Tensor:
