@@ -73,6 +73,6 @@ def train_with_policy(
         "train_loss": rows[-1]["loss"],
         "train_memory_bytes": memory_bytes,
         "num_weights": sum(p.numel() for p in model.parameters()),
-        "freeze_points": [row["k"] for row in rows],
-        "codecs": [row["codec"] for row in rows],
+        "freeze_points": " ".join(str(row["k"]) for row in rows),
+        "codecs": " ".join(dict.fromkeys(row["codec"] for row in rows if row["codec"])),
     }

@@ -20,7 +20,7 @@ from freezelib.cache.eviction import Eviction
 from freezelib.cache.feature_cache import FeatureCache
 from freezelib.cache.lease import ReadLease
 from freezelib.cache.locking import LOCK, empty
-from freezelib.cache.manifest import Manifest
+from freezelib.cache.manifest import MANIFEST, Manifest
 from freezelib.cache.maps import Maps
 from freezelib.cache.recipe import CacheRecipe
 from freezelib.frozen import FrozenPrefix
@@ -147,10 +147,11 @@ class CacheStore:
             The bytes that became free.
 
         Raises:
-            ManifestError: There is no such cache.
-            ValueError: It has no detachable planes.
+            ValueError: There is no such cache, or it has no detachable planes.
         """
         folder = self.folder(key)
+        if not (folder / MANIFEST).exists():
+            raise ValueError(f"There is no cache {key!r}: `freezo cache ls` lists them.")
         with FileLock(folder / LOCK):
             manifest = Manifest.read(folder)
             spare = [chunk.spare for chunk in manifest.chunks if chunk.spare is not None]

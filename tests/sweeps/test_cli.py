@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -29,6 +30,9 @@ FAST = ("--set", "train.steps=4", "--set", "trunk.steps=4")
         (["pareto", "nothing"], "There is no sweep 'nothing'"),
         (["hw", "score", "pol"], "pool"),
         (["cache", "gc", "--max-bytes", "-1"], "max-bytes >= 0"),
+        (["cache", "step-down", "abc"], "There is no cache 'abc'"),
+        (["run", "smoke", "--set", "freeze.policy=sometimes"], "Unknown policy"),
+        (["run", "smoke", "--set", "cache.scorer=best"], "scorer in"),
     ],
 )
 def test_bad_input_ends_with_2_and_says_what_to_do(freezo, arguments, message):
@@ -74,15 +78,56 @@ def test_a_sweep_from_run_to_report(freezo, tmp_path):
     assert page.read_text().count("<svg") == 4
 
 
-def test_a_damaged_cache_is_found_by_verify_and_mended_by_a_trial(freezo, tmp_path):
+@pytest.fixture
+def damaged(freezo, tmp_path):
+    """A chunk of a sweep's cache that lost its last byte."""
     freezo("run", "smoke", "--executor", "inline", "--name", "a", *FAST)
     assert freezo("cache", "verify").returncode == 0
     chunk = next((tmp_path / "runs" / "caches").rglob("chunk-00000.arrow"))
     chunk.write_bytes(chunk.read_bytes()[:-1])
-    damaged = freezo("cache", "verify", "--json")
-    assert damaged.returncode == 1
-    assert str(chunk) in json.loads(damaged.stdout)["damaged"][0]
+    return chunk
+
+
+def test_a_damaged_cache_is_named_and_left_alone_if_asked_for(freezo, damaged):
+    for _ in range(2):
+        found = freezo("cache", "verify", "--no-repair", "--json")
+        assert found.returncode == 1
+        (row,) = json.loads(found.stdout)["damaged"]
+        assert str(damaged) in row["damage"]
+        assert row["outcome"] == ""
+
+
+def test_a_damaged_cache_is_made_anew_from_the_command_line(freezo, damaged):
+    mended = freezo("cache", "verify")
+    assert mended.returncode == 1
+    assert str(damaged) in mended.stdout
+    assert "made anew" in mended.stdout
+    assert freezo("cache", "verify").returncode == 0
+
+
+def test_what_cannot_be_made_anew_says_why(freezo, damaged, tmp_path):
+    for trunk in (tmp_path / "runs" / "trunks").glob("*.pt"):
+        whole = torch.load(trunk, weights_only=True)
+        whole["conv1.weight"] += 1
+        torch.save(whole, trunk)
+    assert "no longer what it was made of" in freezo("cache", "verify").stdout
+    assert freezo("cache", "verify", "--no-repair").returncode == 1
+
+
+def test_a_damaged_cache_is_mended_by_the_next_trial(freezo, damaged):
     assert freezo("run", "smoke", "--executor", "inline", "--name", "b", *FAST).returncode == 0
+    assert freezo("cache", "verify").returncode == 0
+
+
+def test_a_cache_of_two_planes_steps_down(freezo):
+    two_planes = ("--set", "cache.codec=int8p", *FAST)
+    freezo("run", "smoke", "--executor", "inline", "--name", "a", *two_planes)
+    (before,) = json.loads(freezo("cache", "ls", "--json").stdout)
+    freed = json.loads(freezo("cache", "step-down", before["key"], "--json").stdout)
+    (after,) = json.loads(freezo("cache", "ls", "--json").stdout)
+    assert after["cache_bytes"] == before["cache_bytes"] - freed["freed_bytes"]
+    assert after["nrmse"] > 5 * before["nrmse"]
+    assert freezo("cache", "step-down", before["key"]).returncode == 2
     assert freezo("cache", "verify").returncode == 0
 
 

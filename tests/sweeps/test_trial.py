@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from freezelib.cache import CacheStore
-from sweeps.config import TrainConfig
+from sweeps.config import FreezeConfig, TrainConfig
 from sweeps.space import grid
 from sweeps.trial import run_trial
 from sweeps.typed import with_value
@@ -94,3 +94,50 @@ def test_a_diverging_trial_says_so(trial, storage):
     wild = with_value(with_value(trial, "train.method", "zo"), "train.lr", 1e6)
     with pytest.raises(Exception, match="finite"):
         run_trial(wild, storage)
+
+
+# Trials that freeze on the way.
+
+
+@pytest.fixture
+def by_policy(sweep):
+    """From scratch, frozen at the second cut after the first half."""
+    return replace(
+        sweep.base,
+        trunk=replace(sweep.base.trunk, steps=0),
+        train=TrainConfig(steps=40),
+        freeze=FreezeConfig(policy="manual:2=2", break_even=0, schedule="int8+lz4, int4@0.5"),
+    ).effective()
+
+
+def test_a_trial_freezes_as_its_policy_says(by_policy, storage):
+    scores = run_trial(by_policy, storage)
+    assert scores["freeze_points"] == "0 0 2 2 2"
+    assert scores["codecs"] in ("int4", "int8+lz4")  # as the suffix bears it
+    assert [b.key for b in CacheStore(storage.caches).builds()] == [scores["cache_key"]]
+    assert scores["cache_bytes"] > 0
+    assert scores["build_wall_s"] > 0
+    json.dumps(scores, allow_nan=False)
+
+
+def test_a_policy_that_never_freezes_is_plain_training(by_policy, storage):
+    never = replace(by_policy, freeze=FreezeConfig(policy="never"))
+    scores = run_trial(never, storage)
+    assert scores["cache_bytes"] == 0
+    assert set(scores["freeze_points"].split()) == {"0"}
+
+
+@pytest.mark.parametrize(
+    "change", [{"cut": 2}, {"train": TrainConfig(method="zo")}], ids=["cut", "zeroth-order"]
+)
+def test_what_cannot_go_with_a_policy_is_refused(by_policy, change):
+    with pytest.raises(ValueError, match="policy"):
+        replace(by_policy, **change)
+
+
+def test_stored_views_and_correctors_are_knobs_of_a_trial(trial, storage):
+    plain = run_trial(trial, storage)
+    stored = replace(trial, cache=replace(trial.cache, stored_views=3, shift_pixels=4))
+    corrected = replace(trial, cache=replace(trial.cache, correct=True, scorer="error_energy"))
+    assert run_trial(stored, storage)["cache_bytes"] > 2 * plain["cache_bytes"]
+    assert run_trial(corrected, storage)["cache_key"] != plain["cache_key"]
