@@ -11,6 +11,7 @@ python benchmarks/freezelib_accuracy.py [--seeds 0 1 2] [--samples 10000] [--epo
 
 import argparse
 import copy
+import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -18,14 +19,27 @@ from pathlib import Path
 import fashion
 import torch
 from harness import save
+from reporting import RESULTS
 from torch import nn
 
-from freezelib import Augmentation, CacheRecipe, CacheStore, FreezeTrainer, TrainerConfig
+from freezelib import (
+    Augmentation,
+    CacheRecipe,
+    CacheStore,
+    FreezeTrainer,
+    FrozenPrefix,
+    TrainerConfig,
+    find_cuts,
+    plan_storage,
+    split,
+)
 from freezelib.policies import Guards
 
 CUT, WARM_UP_EPOCHS = 7, 8
 AUGMENTATION = Augmentation(views=("hflip",), shift_pixels=fashion.SHIFT_PIXELS)
-ORACLE = "frozen, online"
+ORACLE, PLANNED = "frozen, online", "planner, 64 MB"
+PLAN_BYTES = 64_000_000  # about what the similarity-aware cache takes at 8 bits
+RESULT = RESULTS / "freezelib_accuracy.json"
 
 
 def arms(epochs: int, seed: int) -> dict[str, TrainerConfig]:
@@ -52,6 +66,7 @@ def arms(epochs: int, seed: int) -> dict[str, TrainerConfig]:
         "corrected": cached(scorer="none", correct=True),
         "corrected, error energy 25 %": cached(scorer="error_energy", correct=True),
         "stored views 4, int4": cached("int4+lz4", stored_views=4),
+        PLANNED: base,  # its recipe is planned for each trunk
     }
 
 
@@ -63,10 +78,11 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--model", default="resnet20:width=8")
     parser.add_argument("--only", help="arms whose name contains this")
+    parser.add_argument("--add", action="store_true", help="to the runs of the last result")
     options = parser.parse_args()
     torch.set_num_threads(1)
     data = fashion.load(options.samples)
-    runs = []
+    runs = json.loads(RESULT.read_text())["runs"] if options.add else []
     for seed in options.seeds:
         trunk = fashion.warm_trunk(
             options.model,
@@ -78,12 +94,26 @@ def main() -> None:
         print(f"seed {seed}, trunk: {judged(trunk, data)}", flush=True)
         for name, config in arms(options.epochs, seed).items():
             if options.only is None or options.only in name:
+                if name == PLANNED:
+                    config = planned(trunk, data, config)
                 runs.append({"arm": name, "seed": seed, **run(trunk, data, config)})
                 print(runs[-1], flush=True)
     rows = table(runs)
     for row in rows:
         print(row)
     save("freezelib_accuracy", {"options": vars(options), "rows": rows, "runs": runs})
+
+
+def planned(trunk: nn.Module, data: fashion.Fashion, config: TrainerConfig) -> TrainerConfig:
+    """What the storage planner would cache of a trunk within the budget."""
+    example = data.train.read(slice(0, 2))
+    model = copy.deepcopy(trunk)
+    head, _ = split(model, find_cuts(model, example)[CUT - 1], example_input=example)
+    plan = plan_storage(
+        FrozenPrefix(head), data.train, budget_bytes=PLAN_BYTES, augmentation=AUGMENTATION
+    )
+    print(plan, flush=True)
+    return replace(config, schedule=plan.chosen.recipe.codec, recipe=plan.chosen.recipe)
 
 
 def run(trunk: nn.Module, data: fashion.Fashion, config: TrainerConfig) -> dict[str, object]:
