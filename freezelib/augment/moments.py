@@ -46,8 +46,9 @@ class Moments:
         count, sums = 0, torch.zeros(())
         for maps_a, maps_b in pairs:
             a, b = (by_channel(maps) for maps in (maps_a, maps_b))
-            terms = (a, b, a * a, b * b, a * b, (a - b).square())
-            sums = sums + torch.stack([term.sum(1) for term in terms])
+            error, dot = a - b, torch.linalg.vecdot
+            of_each = (a.sum(1), b.sum(1), dot(a, a), dot(b, b), dot(a, b), dot(error, error))
+            sums = sums + torch.stack(of_each)
             count += a.shape[1]
         if count == 0:
             raise ValueError("Scoring a view needs at least one batch of images, but got none.")
