@@ -86,10 +86,18 @@ class FeatureCache:
         """Refuse an augmentation that the cached maps cannot follow, or that is not cached.
 
         Raises:
-            ValueError: It is unsupported at this cut, or its views are not those of the cache.
+            ValueError: It is unsupported at this cut, or its views (and, where augmented maps are
+                stored, the rest of how the images were moved) are not those of the cache.
         """
         if self.stored_views > 1:
-            return  # every augmented map is in the cache
+            moves = ("views", "view_probability", "shift_pixels")
+            asked, stored = ([getattr(x, m) for m in moves] for x in (augmentation, self.recipe))
+            if asked != stored:
+                raise ValueError(
+                    f"{', '.join(moves)} must be those of the images whose maps are stored, "
+                    f"{stored}, but are {asked}: build the cache with them."
+                )
+            return
         if augmentation.views != self.recipe.views:
             raise ValueError(
                 f"A cache serves the views that it was built with, {self.recipe.views}, but "
