@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 
@@ -100,7 +99,8 @@ def checked(maps: Tensor) -> Tensor:
 
 def by_sample(maps: Tensor) -> Tensor:
     """Contiguous maps ``[n, C, *positions]`` seen as ``[n, values]``."""
-    return maps.view(len(maps), math.prod(maps.shape[1:]))
+    assert maps.is_contiguous(), "a copy would be written in place of the maps"
+    return maps.flatten(1)
 
 
 def blocks(values: Tensor) -> Iterator[slice]:

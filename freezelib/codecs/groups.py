@@ -17,8 +17,7 @@ from torch import Tensor
 _MANTISSA_SHIFT = 23 - 3
 _FIRST = (127 - 17) << 3
 _LARGEST = 1.875 * 2.0**14
-# Tensors, because torch takes longer to wrap a Python number than to use it on a batch.
-_OFFSET, _SHIFT = torch.tensor(_FIRST).int(), torch.tensor(_MANTISSA_SHIFT).int()
+_ZERO_BITS = torch.tensor(_FIRST << _MANTISSA_SHIFT, dtype=torch.int32)
 
 
 def by_group(maps: Tensor, *, least: int, most: int) -> Tensor:
@@ -51,8 +50,7 @@ def to_scale(step: Tensor) -> Tensor:
 
 def from_scale(scale: Tensor) -> Tensor:
     """The steps, ``float32``, of some scales, ``uint8``."""
-    bits = scale.int().add_(_OFFSET).bitwise_left_shift_(_SHIFT)
-    return bits.view(torch.float32)
+    return torch.add(_ZERO_BITS, scale.int(), alpha=1 << _MANTISSA_SHIFT).view(torch.float32)
 
 
 @cache

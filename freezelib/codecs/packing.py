@@ -29,7 +29,7 @@ def unpack_nibbles(packed: Tensor, count: int, scratch: Scratch) -> Tensor:
     low, high = codes.unbind(1)
     torch.bitwise_and(packed, _NIBBLE, out=low)
     torch.bitwise_right_shift(packed, _FOUR, out=high)
-    return codes.view(-1, 2 * half)[:, :count]
+    return codes.flatten(1)[:, :count]
 
 
 def join_nibbles(high: Tensor, low: Tensor, count: int, scratch: Scratch) -> Tensor:
