@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from freezelib.codecs.base import Codec, Planes, by_sample
+from freezelib.codecs.base import Codec, Planes, blocks, by_sample
 from freezelib.codecs.groups import from_scale
 from freezelib.codecs.integers import Integer, to_values
 from freezelib.codecs.packing import join_nibbles, pack_nibbles
@@ -32,9 +32,11 @@ class TwoPlanes(Codec):
     def encode(self, maps: Tensor) -> dict[str, Tensor]:
         """See :class:`~freezelib.codecs.base.Codec`."""
         coarse = self._coarse.quantise(maps)
+        flat, low = self._coarse.grouped(maps.contiguous()), torch.empty_like(coarse.codes)
         step, zero = from_scale(coarse.scale).unsqueeze(2), coarse.zero.float().unsqueeze(2)
-        rest = self._coarse.grouped(maps.contiguous()) / step - (coarse.codes - zero)
-        low = (rest * _FINE).round_().add_(_MIDDLE).clamp_(0, 15).to(torch.uint8)
+        for block in blocks(flat):
+            rest = flat[block] / step[block] - (coarse.codes[block] - zero[block])
+            low[block] = rest.mul_(_FINE).round_().add_(_MIDDLE).clamp_(0, 15)
         return self._coarse.packed(coarse) | {"low": pack_nibbles(low.flatten(1))}
 
     def dequantise_into(self, planes: Planes, out: Tensor, scratch: Scratch) -> None:

@@ -1,5 +1,8 @@
 """Every codec keeps one contract: add a codec here and it inherits the suite."""
 
+import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 
@@ -206,6 +209,35 @@ def test_threads_do_not_disturb_each_other(name):
 
     with ThreadPoolExecutor(8) as threads:
         assert all(threads.map(work, range(64)))
+
+
+@every_row_codec
+def test_other_threads_run_while_a_batch_is_decoded(name):
+    """No thread is ever asked to give the interpreter up: it must do so by itself."""
+    codec, maps, scratch = get_codec(name), drawn((512, 8, 32, 32), signed=False), Scratch()
+    planes, rows, out = codec.encode(maps), torch.arange(len(maps)), torch.empty_like(maps)
+    decoding, seen = threading.Event(), threading.Event()
+
+    def decode():
+        for _ in range(200):
+            decoding.set()
+            codec.decode_into(planes, rows, out, scratch)
+            decoding.clear()
+            if seen.is_set():
+                return
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1000)
+    try:
+        worker = threading.Thread(target=decode)
+        worker.start()
+        while worker.is_alive():
+            if decoding.is_set():
+                seen.set()
+            time.sleep(0)  # gives the interpreter up
+    finally:
+        sys.setswitchinterval(interval)
+    assert seen.is_set()
 
 
 def test_more_bits_lose_less():
