@@ -41,15 +41,11 @@ class Lloyd(Codec):
         """See :class:`~freezelib.codecs.base.Codec`."""
         flat = _grouped(checked(maps))
         peak, table = _peak_and_table(flat)
-        finest, codes = (
-            to_scale(peak / _LEVELS[0][-1]).int(),
-            torch.empty(flat.shape, dtype=torch.uint8),
-        )
-        scale = torch.empty_like(table)
+        finest = to_scale(peak / _LEVELS[0][-1]).int()
+        codes, scale = torch.empty(flat.shape, dtype=torch.uint8), torch.empty_like(table)
         for block in blocks(flat):
-            both = (table[block] & 1).long()
-            upright = torch.where((table[block] & _NEGATED > 0).unsqueeze(2), -1.0, 1.0)
-            upright = upright * flat[block]
+            both, negated = (table[block] & 1).long(), (table[block] & _NEGATED).bool()
+            upright = flat[block] * torch.where(negated, -1.0, 1.0).unsqueeze(2)
             scale[block] = _best_scale(upright, finest[block], torch.tensor(_LEVELS)[both])
             unit = upright.div_(from_scale(scale[block]).unsqueeze(2))
             codes[block] = _nearest(unit, both)

@@ -33,9 +33,11 @@ class TwoPlanes(Codec):
         """See :class:`~freezelib.codecs.base.Codec`."""
         coarse = self._coarse.quantise(maps)
         flat, low = self._coarse.grouped(maps.contiguous()), torch.empty_like(coarse.codes)
-        step, zero = from_scale(coarse.scale).unsqueeze(2), coarse.zero.float().unsqueeze(2)
+        step, zero = from_scale(coarse.scale).unsqueeze(2), coarse.zero
         for block in blocks(flat):
-            rest = flat[block] / step[block] - (coarse.codes[block] - zero[block])
+            rest = (flat[block] / step[block]).sub_(coarse.codes[block])
+            if zero is not None:
+                rest.add_(zero[block].unsqueeze(2))
             low[block] = rest.mul_(_FINE).round_().add_(_MIDDLE).clamp_(0, 15)
         return self._coarse.packed(coarse) | {"low": pack_nibbles(low.flatten(1))}
 

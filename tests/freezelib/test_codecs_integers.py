@@ -48,6 +48,22 @@ def test_an_overflow_is_refused_and_never_clipped(name, sign):
         get_codec(name).encode(maps)
 
 
+@pytest.mark.parametrize(
+    ("kind", "levels"),
+    [("positive", (0, 1, 2.25, 4)), ("negative", (0, 1, 2.25, 4)), ("both", (-2.5, 0, 1.5, 4))],
+)
+def test_two_bits_take_the_nearest_of_four_levels(kind, levels):
+    maps = drawn((16, 4, 8, 8))
+    maps = {"positive": maps.abs(), "negative": -maps.abs(), "both": maps}[kind]
+    planes = get_codec("int2").encode(maps)
+    assert ("table" in planes) == (kind != "positive")
+    longer_side = torch.where(-maps.amin((2, 3)) > maps.amax((2, 3)), -1, 1)
+    unit = (from_scale(planes["scale"]) * longer_side).view(16, 4, 1, 1)
+    distances = (maps / unit).unsqueeze(-1).sub(torch.tensor(levels)).abs()
+    nearest = torch.tensor(levels)[distances.argmin(-1)] * unit
+    assert torch.equal(decoded("int2", planes, range(16), maps), nearest)
+
+
 @settings(max_examples=60, deadline=None)
 @given(shape=shapes, seed=st.integers(0, 2**32), signed=st.booleans())
 def test_the_first_of_two_planes_is_int4(shape, seed, signed):
@@ -66,6 +82,12 @@ def test_the_second_plane_takes_the_error_down_to_that_of_eight_bits():
     errors = {name: float((round_trip(name, maps) - maps).norm()) for name in BITS}
     assert errors["int8p"] < 1.1 * errors["int8"]
     assert errors["int8p"] < errors["int4"] / 12
+
+
+@every_integer
+def test_a_negative_value_that_rounds_to_zero_costs_its_neighbours_nothing(name):
+    """Its zero is the code 0, but the rest in a second plane is still negative."""
+    assert_within_bound(name, torch.tensor([28.0, -1.0]).view(1, 1, 2))
 
 
 def test_a_band_does_not_cost_another_its_precision_at_four_bits():
