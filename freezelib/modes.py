@@ -1,4 +1,4 @@
-"""Looking at a model in eval mode, and leaving it as it was."""
+"""Looking at a model in another mode, and leaving it as it was."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ from torch import nn
 
 
 @contextmanager
-def eval_mode(model: nn.Module) -> Iterator[None]:
-    """Put a model into eval mode for a while; each of its layers gets its own mode back."""
+def mode(model: nn.Module, *, training: bool) -> Iterator[None]:
+    """Put a model into a mode for a while; each of its layers gets its own mode back."""
     modes = [(module, module.training) for module in model.modules()]
-    model.eval()
+    model.train(training)
     try:
         yield
     finally:
-        for module, training in modes:
-            module.training = training
+        for module, before in modes:
+            module.training = before
+
+
+@contextmanager
+def eval_mode(model: nn.Module) -> Iterator[None]:
+    """Put a model into eval mode for a while; each of its layers gets its own mode back."""
+    with mode(model, training=False):
+        yield

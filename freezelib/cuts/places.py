@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from freezelib.addresses import unknown
-from freezelib.cuts.trace import SEGMENT, trace
+from freezelib.cuts.trace import SEGMENT, require_one_graph, trace
 from freezelib.cuts.work import Work, measure
 
 
@@ -50,9 +50,10 @@ def find_cuts(
         at: Names of modules, to have only the cuts at their ends: ``("stage1", "stage2")``.
 
     Raises:
-        ValueError: The model cannot be traced, or has no place with a single live tensor, or a
-            module that is named does not end at a cut.
+        ValueError: The model cannot be traced, or not in both modes alike, or has no place with a
+            single live tensor, or a module that is named does not end at a cut.
     """
+    require_one_graph(model)
     traced = trace(model)
     work = measure(traced, example_input)
     order = list(traced.graph.nodes)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import zip_longest
 from operator import attrgetter
 from typing import Any
 
 from torch import fx, nn
 
 from freezelib.families import segments_of
+from freezelib.modes import mode
 
 SEGMENT = "freezelib.segment"  # in the meta of a node that a registered family makes a segment
 
@@ -19,12 +21,13 @@ def trace(model: nn.Module) -> fx.GraphModule:
     A half of a cut is a graph already and comes back as it is.
 
     Raises:
-        ValueError: torch.fx cannot trace the model, or would fix a mode of it.
+        ValueError: torch.fx cannot trace the model.
     """
     if isinstance(model, fx.GraphModule):
         return model
     tracer = _Tracer(model)
     root = _Whole(model) if tracer.is_family(model) else model
+    before = set(vars(root))
     try:
         graph = tracer.trace(root)
     except Exception as error:  # the tracer runs the model's own code, which may raise anything
@@ -32,14 +35,32 @@ def trace(model: nn.Module) -> fx.GraphModule:
             f"A model must be traceable by torch.fx to be cut, but {type(model).__name__} is not: "
             f"{error} (freezelib.families.register_family can say how it is built instead.)"
         ) from error
-    if fixed := [node.name for node in graph.nodes if "training" in node.kwargs]:
-        raise ValueError(
-            "A model to be cut must keep its modes in modules, but tracing fixes the mode of "
-            f"{', '.join(fixed)}: use nn.Dropout in place of functional dropout."
-        )
     traced = fx.GraphModule(tracer.parts(graph), graph, type(model).__name__)
     traced.training = model.training
+    for name in set(vars(root)) - before:  # constants that the tracer has left there
+        delattr(root, name)
     return traced
+
+
+def require_one_graph(model: nn.Module) -> None:
+    """Refuse a model whose own code asks for its mode: a trace would fix it.
+
+    Raises:
+        ValueError: Its graph in train mode is not that in eval mode.
+    """
+    if isinstance(model, fx.GraphModule):
+        return
+    graphs = []
+    for training in (True, False):
+        with mode(model, training=training):
+            graphs.append(str(trace(model).graph).splitlines())
+    if graphs[0] != graphs[1]:
+        line = next(a for a, b in zip_longest(*graphs, fillvalue="nothing") if a != b)
+        raise ValueError(
+            "A model to be cut must keep its modes in modules, but tracing would fix the mode of "
+            f"{type(model).__name__} ({line.strip()!r} when training): use nn.Dropout in place of "
+            "functional dropout, and a module for whatever else is done in training alone."
+        )
 
 
 class _Whole(nn.Module):

@@ -47,7 +47,8 @@ class GradientNorm:
 
     def __init__(self, model: nn.Module, blocks: Blocks) -> None:
         self._blocks = _parameters(model, blocks)
-        self._sums = torch.zeros(len(blocks), dtype=torch.float64)
+        device = next(model.parameters()).device  # where the sums stay: a step must not wait
+        self._sums = torch.zeros(len(blocks), device=device)
 
     @torch.no_grad()
     def after_backward(self) -> None:
@@ -55,7 +56,7 @@ class GradientNorm:
         for number, parameters in enumerate(self._blocks):
             gradients = [p.grad for p in parameters if p.grad is not None]
             if gradients:
-                self._sums[number] += float(sum(torch._foreach_norm(gradients, ord=1)))
+                self._sums[number] += torch.stack(torch._foreach_norm(gradients, ord=1)).sum()
 
     def end_epoch(self) -> Observed:
         """See :class:`Measure`."""

@@ -336,20 +336,41 @@ def test_modes_are_restored_when_the_model_is_refused():
     assert model.training
 
 
-class _FunctionalDropout(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv = nn.Conv2d(3, 4, 3)
-        self.last = nn.Conv2d(4, 4, 3)
-
-    def forward(self, x):
-        x = torch.relu(self.conv(x))
-        return self.last(nn.functional.dropout(x, 0.5, training=self.training)).mean((2, 3))
+def dropped(x, training):
+    return nn.functional.dropout(x, 0.5, training)
 
 
-def test_a_mode_that_tracing_would_fix_is_refused():
+@pytest.mark.parametrize(
+    "inside",
+    [
+        lambda m, x: nn.functional.dropout(x, 0.5, training=m.training),
+        lambda m, x: nn.functional.dropout(x, 0.5, m.training),
+        lambda m, x: dropped(x, m.training),
+        lambda m, x: m.first(x) if m.training else x,
+        lambda m, x: x * (2.0 if m.training else 1.0),
+    ],
+)
+@pytest.mark.parametrize("training", [True, False])
+def test_a_mode_that_tracing_would_fix_is_refused(inside, training):
+    def forward(m, x):
+        return m.last(inside(m, torch.relu(m.first(x)))).flatten(1)
+
+    model = Lambda(forward, first=conv(), last=conv()).train(training)
     with pytest.raises(ValueError, match=r"use nn\.Dropout"):
-        find_cuts(_FunctionalDropout(), torch.randn(2, 3, 8, 8))
+        find_cuts(model, torch.randn(2, 3, 8, 8))
+    assert model.training is model.first.training is training
+
+
+def test_a_constant_that_the_model_makes_is_kept_by_the_half_that_uses_it():
+    def forward(m, x):
+        x = torch.relu(m.first(x)) * torch.tensor(2.0)
+        return m.last(x + torch.ones(1)).flatten(1)
+
+    model = Lambda(forward, first=conv(), last=conv())
+    before = set(vars(model))
+    prefix, suffix = cut_in_two(model, torch.randn(2, 3, 8, 8))
+    assert len(dict(prefix.named_buffers())) + len(dict(suffix.named_buffers())) == 2
+    assert set(vars(model)) == before
 
 
 def test_stochastic_depth_acts_in_a_suffix_that_trains():
