@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 
 import torch
 from torch import Tensor
@@ -17,9 +17,7 @@ from freezelib.sources import ChunkSource, FrozenImages, ImageChunks, Window
 __all__ = ["CacheLoader", "ChunkSource", "FrozenImages", "ImageChunks"]
 
 Batch = tuple[Tensor, Tensor]
-
-# Windows at one time: two that a batch may be spread over, one ready, one in the making.
-_WINDOWS = 4
+_Buffers = tuple[list[Tensor], Scratch]
 
 
 class CacheLoader:
@@ -68,6 +66,7 @@ class CacheLoader:
         self._source, self._augmentation = source, augmentation or Augmentation()
         source.require(self._augmentation)
         self._prefetch, self._device = prefetch, torch.device(device)
+        self._idle: list[_Buffers] = []  # of epochs that are over; fresh memory is slow
         self._order = Order(
             chunk_sizes=source.chunk_sizes,
             batch_size=batch_size,
@@ -91,51 +90,41 @@ class CacheLoader:
             number: Of the epoch.
             start: Batches to leave out at the front, as a training that is resumed has seen them.
         """
-        batches = self._batches(number, start)
-        return read_ahead(batches, depth=self._prefetch) if self._prefetch else batches
-
-    def _batches(self, epoch: int, start: int) -> Generator[Batch, None, None]:
-        wanted = itertools.islice(self._order.batches(epoch), start, None)
-        ring = self._ring()
-        scratch = Scratch()
-        windows: Iterator[tuple[int, Window, Draws]] | None = None
-        held: dict[int, tuple[Window, Draws]] = {}
+        buffers = self._idle.pop() if self._idle else self._buffers()
+        batches = self._batches(number, start, buffers)
         try:
-            for parts in wanted:
-                if windows is None:  # only now is it known where the epoch is entered
-                    windows = self._read_windows(epoch, first=parts[0][0])
-                while parts[-1][0] not in held:
-                    number, window, draws = next(windows)
-                    held[number] = window, draws
-                for passed in [number for number in held if number < parts[0][0]]:
-                    del held[passed]
-                yield self._decode(parts, held, next(ring), scratch)
+            yield from read_ahead(batches, depth=self._prefetch) if self._prefetch else batches
         finally:
-            if isinstance(windows, Generator):
-                windows.close()
+            self._idle.append(buffers)
 
-    def _read_windows(self, epoch: int, *, first: int) -> Iterator[tuple[int, Window, Draws]]:
-        windows = self._windows(epoch, first)
-        return read_ahead(windows, depth=1) if self._prefetch else windows
-
-    def _windows(self, epoch: int, first: int) -> Iterator[tuple[int, Window, Draws]]:
-        slots = itertools.cycle([Scratch() for _ in range(_WINDOWS)])
-        for number, chunks in enumerate(self._order.windows(epoch)[first:], start=first):
-            window = self._source.window(chunks, next(slots), self._augmentation)
-            draws = self._augmentation.draw(
-                seed=self._order.seed,
-                epoch=epoch,
-                sample_ids=window.sample_ids,
-                stored_views=self._source.stored_views,
-            )
-            yield number, window, draws
-
-    def _ring(self) -> Iterator[Tensor]:
-        """Buffers: one with the caller, some ready, one in the making."""
+    def _buffers(self) -> _Buffers:
+        """One batch with the caller, some ready, one in the making."""
         shape = (self._order.batch_size, *self._source.sample_shape)
-        return itertools.cycle(
-            [torch.empty(shape, device=self._device) for _ in range(self._prefetch + 2)]
+        count = self._prefetch + 2
+        ring = [torch.empty(shape, device=self._device) for _ in range(count)]
+        return ring, Scratch()
+
+    def _batches(self, epoch: int, start: int, buffers: _Buffers) -> Generator[Batch, None, None]:
+        chunks = self._order.windows(epoch)
+        ring, scratch = itertools.cycle(buffers[0]), buffers[1]
+        held: dict[int, tuple[Window, Draws]] = {}
+        for parts in itertools.islice(self._order.batches(epoch), start, None):
+            for passed in [number for number in held if number < parts[0][0]]:
+                del held[passed]
+            for number, _ in parts:
+                if number not in held:
+                    held[number] = self._window(epoch, chunks[number])
+            yield self._decode(parts, held, next(ring), scratch)
+
+    def _window(self, epoch: int, chunks: list[int]) -> tuple[Window, Draws]:
+        window = self._source.window(chunks, self._augmentation)
+        draws = self._augmentation.draw(
+            seed=self._order.seed,
+            epoch=epoch,
+            sample_ids=window.sample_ids,
+            stored_views=self._source.stored_views,
         )
+        return window, draws
 
     def _decode(
         self,

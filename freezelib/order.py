@@ -81,7 +81,8 @@ class Order:
             first = self.batch_size - sum(len(rows) for _, rows in carried)
             for start in range(first - self.batch_size, size, self.batch_size):
                 stop = start + self.batch_size
-                parts = [*carried, (number, rows[max(start, 0) : stop])]
+                # Ascending, because a batch's rows are read chunk by chunk anyway.
+                parts = [*carried, (number, np.sort(rows[max(start, 0) : stop]))]
                 if stop > size:
                     carried = parts
                     break

@@ -122,7 +122,7 @@ class Rehearsals:
     def _judge(self, cache: FeatureCache) -> tuple[dict[str, float], float]:
         """Errors, and seconds per sample, on the second half of the images."""
         number = cache.num_chunks - 1
-        ids = cache.window([number], Scratch()).sample_ids
+        ids = cache.window([number]).sample_ids
         read = torch.empty(len(ids), *self.map_shape)
         errors: dict[str, float] = {}
         for part, draws in self._parts(ids, cache.stored_views).items():
@@ -138,7 +138,7 @@ class Rehearsals:
     def _read(self, cache: FeatureCache, number: int, draws: Draws, out: Tensor) -> float:
         """Fill ``out`` as a loader does, and return the seconds that it took."""
         started = time.perf_counter()
-        window, scratch = cache.window([number], Scratch()), Scratch()
+        window, scratch = cache.window([number]), Scratch()
         window.read_into(np.arange(len(out)), draws, out, scratch)
         return time.perf_counter() - started
 

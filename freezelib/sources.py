@@ -52,9 +52,7 @@ class ChunkSource(Protocol):
         """Refuse an augmentation that these samples cannot follow."""
         ...
 
-    def window(
-        self, numbers: Sequence[int], buffers: Scratch, augmentation: Augmentation
-    ) -> Window:
+    def window(self, numbers: Sequence[int], augmentation: Augmentation) -> Window:
         """Some chunks, ready to be read."""
         ...
 
@@ -90,9 +88,7 @@ class ImageChunks:
     def require(self, augmentation: Augmentation) -> None:
         """Images can follow all of them."""
 
-    def window(
-        self, numbers: Sequence[int], buffers: Scratch, augmentation: Augmentation
-    ) -> Window:
+    def window(self, numbers: Sequence[int], augmentation: Augmentation) -> Window:
         """Some chunks; the images stay where they are."""
         ids = np.concatenate([self._rows[number] for number in numbers])
         return _ImageWindow(self._data, ids, augmentation)
@@ -142,11 +138,9 @@ class FrozenImages(ImageChunks):
         """Shape of one feature map."""
         return self._map_shape
 
-    def window(
-        self, numbers: Sequence[int], buffers: Scratch, augmentation: Augmentation
-    ) -> Window:
+    def window(self, numbers: Sequence[int], augmentation: Augmentation) -> Window:
         """Some chunks, whose maps are made when they are read."""
-        images = super().window(numbers, buffers, augmentation)
+        images = super().window(numbers, augmentation)
         return _FrozenWindow(images, self._prefix, super().sample_shape)
 
 

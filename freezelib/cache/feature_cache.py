@@ -16,7 +16,6 @@ from freezelib.cache.manifest import Manifest
 from freezelib.cache.recipe import CacheRecipe
 from freezelib.cache.window import CachedWindow
 from freezelib.codecs import get_codec
-from freezelib.codecs.scratch import Scratch
 
 ReadTable = Callable[[int], pa.Table]
 Repair = Callable[[DamagedChunkError, int], Manifest]
@@ -52,6 +51,7 @@ class FeatureCache:
         self._read_table = read_table  # no bound method of its own: a cycle would hold the lease
         self._repair, self._lease = repair, lease
         self._verified: set[int] = set()
+        self._mapped: dict[int, ChunkData] = {}
 
     @classmethod
     def open(cls, folder: Path) -> FeatureCache:
@@ -115,23 +115,19 @@ class FeatureCache:
         return all(len(c) == self.sample_shape[0] for c in self.manifest.sensitive.values())
 
     def window(
-        self,
-        numbers: Sequence[int],
-        buffers: Scratch,
-        augmentation: Augmentation | None = None,
+        self, numbers: Sequence[int], augmentation: Augmentation | None = None
     ) -> CachedWindow:
         """Some chunks side by side, ready to decode samples from.
 
         Args:
             numbers: Of the chunks.
-            buffers: Hold the planes of the window, and are overwritten by the next.
             augmentation: What :meth:`require` allowed; its views are the cache's own.
 
         Raises:
             DamagedChunkError: A file is missing or does not have the bytes that were written, and
                 cannot be made anew.
         """
-        return CachedWindow([self._chunk(n) for n in numbers], self, self._codec, buffers)
+        return CachedWindow([self._chunk(n) for n in numbers], self, self._codec)
 
     def read_verified(self, number: int) -> pa.Table:
         """The table of a chunk's files, whose checksums are verified at the first touch."""
@@ -165,4 +161,10 @@ class FeatureCache:
         return damaged
 
     def _chunk(self, number: int) -> ChunkData:
-        return from_table((self._read_table or self.read_verified)(number))
+        if self._read_table is not None:
+            return from_table(self._read_table(number))
+        if self.manifest.compressed:  # decompressed memory is not kept
+            return from_table(self.read_verified(number))
+        if number not in self._mapped:
+            self._mapped[number] = from_table(self.read_verified(number))
+        return self._mapped[number]

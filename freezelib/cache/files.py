@@ -63,7 +63,8 @@ def map_known(folder: Path, entry: FileEntry, *, verify: bool) -> pa.Buffer:
     """
     path = folder / entry.file
     try:
-        data = pa.memory_map(str(path)).read_buffer()
+        with pa.memory_map(str(path)) as file:  # the mapping outlives the descriptor
+            data = file.read_buffer()
     except OSError as error:
         raise DamagedChunkError(path, f"cannot be read ({error}).") from error
     if data.size != entry.size_bytes:

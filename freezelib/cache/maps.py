@@ -93,7 +93,7 @@ class AdvancedMaps:
 
     def stored(self, number: int, chunk: int, rows: Tensor) -> Tensor:
         """See :class:`Maps`."""
-        window = self._cache.window([chunk], Scratch())
+        window = self._cache.window([chunk])
         assert np.array_equal(window.sample_ids, rows.numpy())
         maps = torch.empty(len(rows), *self._cache.sample_shape)
         window.decode_into(number, np.arange(len(rows)), maps, Scratch())

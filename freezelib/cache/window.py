@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from freezelib.augment import Draws, View, correct_maps, map_shifts, shift_maps
-from freezelib.cache.chunk import BASE, ChunkData, stored_view
-from freezelib.codecs.base import Codec, Planes, gather
+from freezelib.cache.chunk import ChunkData, stored_view
+from freezelib.cache.pieces import Pieces
+from freezelib.codecs.base import Codec
 from freezelib.codecs.scratch import Scratch
 
 if TYPE_CHECKING:
@@ -21,35 +22,32 @@ if TYPE_CHECKING:
 class CachedWindow:
     """The samples of some chunks, decoded on demand.
 
-    The planes of all chunks are laid end to end, so that a batch is one gather per plane however
-    its samples are spread over the chunks. Stored views follow each other in the same planes.
+    Rows count through the chunks; those of further stored views follow.
 
     Args:
         chunks: What lies in the window.
         cache: Whose chunks they are.
         codec: The cache's.
-        buffers: Hold the planes.
     """
 
-    def __init__(
-        self, chunks: list[ChunkData], cache: FeatureCache, codec: Codec, buffers: Scratch
-    ) -> None:
+    def __init__(self, chunks: list[ChunkData], cache: FeatureCache, codec: Codec) -> None:
         self.sample_ids: NDArray[np.int64] = np.concatenate([c.sample_ids for c in chunks])
         self.labels = torch.cat([chunk.labels for chunk in chunks])
         self._cache, self._codec = cache, codec
         shape = cache.sample_shape
-        stored = [
-            codec.unpack(chunk.planes[stored_view(copy)], shape)
-            for copy in range(cache.stored_views)
-            for chunk in chunks
-        ]
-        self._base = _end_to_end(stored, buffers, BASE)
-        self._extra: dict[str, Planes] = {}
+        self._base = Pieces(
+            [
+                codec.unpack(chunk.planes[stored_view(copy)], shape)
+                for copy in range(cache.stored_views)
+                for chunk in chunks
+            ]
+        )
+        self._extra: dict[str, Pieces] = {}
         for name, channels in cache.manifest.sensitive.items():
             if channels:
                 part = (len(channels), *shape[1:])
                 planes = [codec.unpack(chunk.planes[name], part) for chunk in chunks]
-                self._extra[name] = _end_to_end(planes, buffers, name)
+                self._extra[name] = Pieces(planes)
 
     def read_into(
         self, rows: NDArray[np.int64], draws: Draws, out: Tensor, scratch: Scratch
@@ -103,30 +101,13 @@ class CachedWindow:
         return maps
 
     def _decode(
-        self, planes: Planes, rows: NDArray[np.int64], out: Tensor, scratch: Scratch
+        self, pieces: Pieces, rows: NDArray[np.int64], out: Tensor, scratch: Scratch
     ) -> None:
-        where = torch.from_numpy(rows)
-        if out.device.type == "cpu":
-            self._codec.decode_into(planes, where, out, scratch)
+        on_cpu = out.device.type == "cpu"
+        if on_cpu and pieces.holds(out.dtype):
+            pieces.gather(rows, scratch, values=out)
             return
-        codes = gather(planes, where, scratch)  # an eighth of the bytes crosses the bus
-        moved = {name: plane.to(out.device) for name, plane in codes.items()}
-        self._codec.dequantise_into(moved, out, scratch)
-
-
-def _end_to_end(parts: list[Planes], buffers: Scratch, group: str) -> dict[str, Tensor]:
-    """Planes of several chunks in one piece. A plane that a chunk lacks is zero there."""
-    if len(parts) == 1:
-        return dict(parts[0])
-    rows = [len(next(iter(planes.values()))) for planes in parts]
-    names = {name: plane for planes in parts for name, plane in planes.items()}
-    whole = {}
-    for name, like in names.items():
-        pieces = [
-            planes.get(name, like.new_zeros(1).expand(count, *like.shape[1:]))
-            for planes, count in zip(parts, rows, strict=True)
-        ]
-        shape = (sum(rows), *like.shape[1:])
-        whole[name] = buffers.take(f"{group}.{name}", shape, like.dtype)
-        torch.cat(pieces, out=whole[name])
-    return whole
+        codes = pieces.gather(rows, scratch)
+        if not on_cpu:  # an eighth of the bytes crosses the bus
+            codes = {name: plane.to(out.device) for name, plane in codes.items()}
+        self._codec.dequantise_into(codes, out, scratch)

@@ -77,7 +77,7 @@ def taking(num_rows, *, view=0, copy=0, shift=(0, 0)):
 def read_rows(cache, number, rows, **drawn):
     """Some rows of one chunk."""
     out = torch.full((len(rows), *cache.sample_shape), float("nan"))
-    window = cache.window([number], Scratch())
+    window = cache.window([number])
     window.read_into(np.asarray(rows), taking(len(rows), **drawn), out, Scratch())
     return out
 
@@ -87,7 +87,7 @@ def read_all(cache, view=0, **drawn):
     maps = torch.full((SAMPLES, *cache.sample_shape), float("nan"))
     labels = torch.full((SAMPLES,), -1)
     for number in range(cache.num_chunks):
-        window = cache.window([number], Scratch())
+        window = cache.window([number])
         ids = torch.from_numpy(window.sample_ids.copy())
         maps[ids] = read_rows(cache, number, np.arange(len(ids)), view=view, **drawn)
         labels[ids] = window.labels

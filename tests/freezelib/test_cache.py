@@ -73,7 +73,7 @@ def test_samples_of_one_read_take_their_own_views(build):
 
 def test_a_window_of_chunks_reads_as_its_chunks_do(build):
     cache = build(codec="int8", views=("hflip",))
-    window = cache.window([2, 0, 3], Scratch())
+    window = cache.window([2, 0, 3])
     rows = np.arange(len(window.labels))[::-1]
     out = torch.empty(len(rows), *cache.sample_shape)
     window.read_into(rows, taking(len(rows), view=rows % 2), out, Scratch())
@@ -126,7 +126,7 @@ def test_the_manifest_counts_samples_and_bytes(sound):
 
 
 def test_every_sample_lies_in_one_chunk(sound):
-    ids = sound.window(range(NUM_CHUNKS), Scratch()).sample_ids
+    ids = sound.window(range(NUM_CHUNKS)).sample_ids
     assert sorted(ids) == list(range(SAMPLES))
     assert list(ids) != list(range(SAMPLES))
 
@@ -334,7 +334,7 @@ def test_an_uncompressed_chunk_is_read_without_a_copy(build, codec):
         assert mapped.address <= tensor.data_ptr()
         assert tensor.data_ptr() + tensor.nbytes <= mapped.address + mapped.size
     before = pa.total_allocated_bytes()
-    held = [cache.window([number], Scratch()) for number in range(cache.num_chunks)]
+    held = [cache.window([number]) for number in range(cache.num_chunks)]
     assert pa.total_allocated_bytes() - before < 0.05 * cache.manifest.cache_bytes
     del held
 
@@ -363,7 +363,7 @@ def test_stored_views_are_maps_of_augmented_images(build, prefix, data):
 
 def test_each_sample_of_a_read_takes_its_own_stored_view(build):
     cache = build(codec="int8", stored_views=2)
-    window = cache.window([1, 0], Scratch())
+    window = cache.window([1, 0])
     rows, copies = np.array([3, 20, 3, 9]), np.array([1, 0, 0, 1])
     out = torch.empty(4, *cache.sample_shape)
     draws = taking(4)

@@ -83,7 +83,7 @@ def test_a_reader_in_another_process_counts_and_its_death_ends_it(store, build, 
 
 def test_a_mapped_chunk_outlives_its_file(build):
     cache = build()
-    window = cache.window([0], Scratch())
+    window = cache.window([0])
     before, after = (torch.empty(4, *cache.sample_shape) for _ in range(2))
     window.read_into(np.arange(4), taking(4), before, Scratch())
     chunk_files(cache)[0].unlink()
