@@ -137,7 +137,7 @@ class CacheLoader:
         for number, rows in parts:
             window, draws = held[number]
             here = out[filled : filled + len(rows)]
-            window.read_into(rows, draws.take(rows), here, scratch)
+            window.read_into(rows, draws if draws.idle else draws.take(rows), here, scratch)
             labels.append(window.labels[torch.from_numpy(rows)])
             filled += len(rows)
         whole = labels[0] if len(labels) == 1 else torch.cat(labels)

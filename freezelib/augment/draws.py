@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,11 @@ class Draws:
     copies: NDArray[np.int64]
     views: NDArray[np.int64]
     shifts: NDArray[np.int64]
+
+    @cached_property
+    def idle(self) -> bool:
+        """Whether nothing at all is to be done."""
+        return not (self.copies.any() or self.views.any() or self.shifts.any())
 
     def take(self, rows: NDArray[np.int64]) -> Draws:
         """The decisions for some of the samples."""

@@ -64,6 +64,9 @@ class CachedWindow:
             out: ``float32 [n, *map_shape]``; codes are dequantised on its device.
             scratch: Of the calling thread.
         """
+        if draws.idle:
+            self.decode_into(0, rows, out, scratch)
+            return
         if self._cache.stored_views > 1:
             self._decode(self._base, rows + draws.copies * len(self.labels), out, scratch)
             return
