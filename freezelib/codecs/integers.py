@@ -14,10 +14,11 @@ from torch import Tensor
 
 from freezelib.codecs.base import Codec, Planes, blocks, by_sample, checked
 from freezelib.codecs.groups import by_group, from_scale, to_scale
-from freezelib.codecs.packing import pack_nibbles, unpack_nibbles
+from freezelib.codecs.packing import pack_nibbles, spread_nibbles
 from freezelib.codecs.scratch import Scratch
 
 _ANY_NUMBER = 1 << 62
+_SIXTEENTH = torch.tensor(1 / 16)
 
 
 class Quantised(NamedTuple):
@@ -64,11 +65,10 @@ class Integer(Codec):
 
     def packed(self, quantised: Quantised) -> dict[str, Tensor]:
         """The planes of some codes."""
-        flat = quantised.codes.flatten(1)
-        planes = {
-            "codes": flat if self._bits == 8 else pack_nibbles(flat),
-            "scale": quantised.scale,
-        }
+        codes, size = quantised.codes.flatten(1), quantised.codes.shape[2]
+        if self._bits == 4:
+            codes = pack_nibbles(codes, low_groups(quantised.scale) * size)
+        planes = {"codes": codes, "scale": quantised.scale}
         return planes if quantised.zero is None else {**planes, "zero": quantised.zero}
 
     def grouped(self, maps: Tensor) -> Tensor:
@@ -78,9 +78,15 @@ class Integer(Codec):
 
     def dequantise_into(self, planes: Planes, out: Tensor, scratch: Scratch) -> None:
         """See :class:`~freezelib.codecs.base.Codec`."""
-        flat, codes = by_sample(out), planes["codes"]
-        flat.copy_(codes if self._bits == 8 else unpack_nibbles(codes, flat.shape[1], scratch))
-        to_values(self.grouped(out), from_scale(planes["scale"]), planes.get("zero"))
+        flat, codes, step = by_sample(out), planes["codes"], from_scale(planes["scale"])
+        zero = planes["zero"].float() if "zero" in planes else None
+        if self._bits == 4:
+            codes, first = spread_nibbles(codes, flat.shape[1], scratch), low_groups(step)
+            step[:, first:].mul_(_SIXTEENTH)
+            if zero is not None:
+                zero[:, first:].mul_(16)
+        flat.copy_(codes)
+        to_values(self.grouped(out), step, zero)
 
     def error_bound(self, maps: Tensor) -> Tensor:
         """Half a step."""
@@ -89,10 +95,15 @@ class Integer(Codec):
         return (step * 0.5001).unsqueeze(2).expand(flat.shape).reshape(maps.shape)
 
 
+def low_groups(by_group: Tensor) -> int:
+    """How many of the groups ``[n, g]`` have their four-bit codes in the low nibbles."""
+    return (by_group.shape[1] + 1) // 2
+
+
 def to_values(codes: Tensor, step: Tensor, zero: Tensor | None) -> None:
     """Turn float codes ``[n, g, values]`` into values, in place; step and zero are ``[n, g]``."""
     if zero is not None:
-        codes.sub_(zero.float().unsqueeze(2))
+        codes.sub_(zero.unsqueeze(2))
     codes.mul_(step.unsqueeze(2))
 
 

@@ -14,22 +14,25 @@ from freezelib.codecs.scratch import Scratch
 
 # Tensors, because torch takes longer to wrap a Python number than to use it on a batch.
 _NIBBLE, _PAIR, *_SHIFTS = (torch.tensor(n, dtype=torch.uint8) for n in (15, 3, 0, 2, 4, 6))
-_FOUR = _SHIFTS[2]
+_FOUR, _HIGH_NIBBLE = _SHIFTS[2], torch.tensor(240, dtype=torch.uint8)
 
 
-def pack_nibbles(codes: Tensor) -> Tensor:
-    """Codes under 16, ``uint8 [n, count]``, into ``uint8 [n, ceil(count / 2)]``."""
-    return _pack(codes, bits=4)
+def pack_nibbles(codes: Tensor, half: int) -> Tensor:
+    """Codes under 16, ``uint8 [n, count]``, into ``uint8 [n, half]``; the first half lies low."""
+    return _pack(codes, half, bits=4)
 
 
-def unpack_nibbles(packed: Tensor, count: int, scratch: Scratch) -> Tensor:
-    """The codes again, ``uint8 [n, count]`` in a buffer of the scratch."""
+def spread_nibbles(packed: Tensor, count: int, scratch: Scratch) -> Tensor:
+    """The codes again, ``uint8 [n, count]`` in a buffer; those behind the half times sixteen.
+
+    To leave them where they lie is faster than to shift them, and their scale can make up for it.
+    """
     half = packed.shape[1]
     codes = scratch.take("codes", (len(packed), 2, half), torch.uint8, packed.device)
     low, high = codes.unbind(1)
     torch.bitwise_and(packed, _NIBBLE, out=low)
-    torch.bitwise_right_shift(packed, _FOUR, out=high)
-    return codes.flatten(1)[:, :count]
+    torch.bitwise_and(packed, _HIGH_NIBBLE, out=high)
+    return codes.flatten(1) if count == 2 * half else codes.flatten(1)[:, :count]
 
 
 def join_nibbles(high: Tensor, low: Tensor, count: int, scratch: Scratch) -> Tensor:
@@ -41,15 +44,15 @@ def join_nibbles(high: Tensor, low: Tensor, count: int, scratch: Scratch) -> Ten
     torch.bitwise_left_shift(high, _FOUR, out=first)
     first.bitwise_or_(torch.bitwise_and(low, _NIBBLE, out=nibble))
     torch.bitwise_right_shift(low, _FOUR, out=nibble)
-    rest = count - half  # an odd count leaves the last high nibble empty
-    torch.bitwise_and(high[:, :rest], _NIBBLE << _FOUR, out=second)
+    rest = count - half  # the last high nibbles may be empty
+    torch.bitwise_and(high[:, :rest], _HIGH_NIBBLE, out=second)
     second.bitwise_or_(nibble[:, :rest])
     return codes
 
 
 def pack_pairs(codes: Tensor) -> Tensor:
     """Codes under 4, ``uint8 [n, count]``, into ``uint8 [n, ceil(count / 4)]``."""
-    return _pack(codes, bits=2)
+    return _pack(codes, (codes.shape[1] + 3) // 4, bits=2)
 
 
 def unpack_pairs(packed: Tensor, count: int, scratch: Scratch) -> Tensor:
@@ -62,8 +65,7 @@ def unpack_pairs(packed: Tensor, count: int, scratch: Scratch) -> Tensor:
     return codes.bitwise_and_(_PAIR)
 
 
-def _pack(codes: Tensor, *, bits: int) -> Tensor:
-    size = -(-codes.shape[1] * bits // 8)
+def _pack(codes: Tensor, size: int, *, bits: int) -> Tensor:
     packed = codes.new_zeros(len(codes), size)
     for place in range(8 // bits):
         part = codes[:, place * size : (place + 1) * size]

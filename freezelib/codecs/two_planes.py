@@ -39,7 +39,8 @@ class TwoPlanes(Codec):
             if zero is not None:
                 rest.add_(zero[block].unsqueeze(2))
             low[block] = rest.mul_(_FINE).round_().add_(_MIDDLE).clamp_(0, 15)
-        return self._coarse.packed(coarse) | {"low": pack_nibbles(low.flatten(1))}
+        planes = self._coarse.packed(coarse)
+        return planes | {"low": pack_nibbles(low.flatten(1), planes["codes"].shape[1])}
 
     def dequantise_into(self, planes: Planes, out: Tensor, scratch: Scratch) -> None:
         """See :class:`~freezelib.codecs.base.Codec`."""
