@@ -45,8 +45,9 @@ class Pieces:
         return torch.cat(pieces)
 
     def holds(self, dtype: torch.dtype) -> bool:
-        """Whether these are the maps themselves, in that type."""
-        return list(self._like) == ["values"] and self._like["values"].dtype == dtype
+        """Whether these are the maps themselves, in that type and gathered piece by piece."""
+        only = list(self._like) == ["values"] and not self._joined
+        return only and self._like["values"].dtype == dtype
 
     def gather(
         self, rows: NDArray[np.int64], scratch: Scratch, *, values: Tensor | None = None
@@ -56,7 +57,8 @@ class Pieces:
         Args:
             rows: ``[n]`` in any order; ascending ones take one pass less.
             scratch: Of the calling thread.
-            values: Where the rows of the only plane go, in place of a buffer of the scratch.
+            values: Where the rows of the only plane go, in place of a buffer of the scratch; only
+                where :meth:`holds` says so.
         """
         gathered = gather(self._joined, torch.from_numpy(rows), scratch)
         owner = np.searchsorted(self._starts, rows, side="right") - 1

@@ -431,3 +431,19 @@ def test_every_kind_of_codec_comes_back_from_the_file(build, prefix, data, codec
         kind.decode_into(planes, torch.arange(len(rows)), part)
         decoded[rows] = part
     torch.testing.assert_close(read_all(cache)[0], decoded, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("codec", ["raw", "f16", "int8"])
+@pytest.mark.parametrize("side", [1, 2, 5, 9, 20])
+def test_maps_of_any_size_come_back(tmp_path, codec, side):
+    """However few bytes a sample has, and however its planes are gathered."""
+    data = images_of(SAMPLES, side=side)
+    prefix = FrozenPrefix(nn.Identity())
+    recipe = recipe_for(prefix, data, codec=codec, views=())
+    cache = CacheStore(tmp_path).get_or_build(recipe, prefix=prefix, data=data)
+    window = cache.window(range(NUM_CHUNKS))
+    rows = np.arange(len(window.labels))[::3]
+    out = torch.full((len(rows), *cache.sample_shape), float("nan"))
+    window.read_into(rows, taking(len(rows)), out, Scratch())
+    exact = data.read(torch.from_numpy(window.sample_ids[rows]))
+    torch.testing.assert_close(out, exact, rtol=1e-3, atol={"int8": 0.05}.get(codec, 1e-6))

@@ -403,7 +403,8 @@ def test_ranks_share_an_epoch_without_a_sample_in_common(
     seen = [sample for batches in ranks for batch in batches for sample in batch]
     assert len(seen) == len(set(seen))
     assert {len(batches) for batches in ranks} == {len(ranks[0])}
-    lost_per_rank = batch_size + chunk_samples
+    # A rank may have a chunk less than another, and the short one of them.
+    lost_per_rank = batch_size + 2 * chunk_samples
     assert len(seen) > 200 - world_size * lost_per_rank
 
 
