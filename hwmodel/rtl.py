@@ -1,42 +1,21 @@
 """Running the emitted Verilog in a simulator that nobody here wrote."""
 
+import os
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Literal, get_args
+from types import TracebackType
+from typing import Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.checks import choose, require
 from hwmodel.designs.base import Design
-from hwmodel.trace import unpack
+from hwmodel.testbench import ENABLES, module_name, parse, testbench
 
 Simulator = Literal["icarus", "verilator"]
-
-_TESTBENCH = """
-`timescale 1ns/1ps
-module testbench;
-  reg clk = 0, rst = 1, en = 0;
-  wire [{high}:0] out;
-  reg [0:{last}] enables;
-  integer i;
-  rng dut (clk, rst, en, out);
-  initial begin
-    enables = {enables};
-    {dump}
-    #5 clk = 1; #5 clk = 0;
-    rst = 0;
-    for (i = 0; i <= {last}; i = i + 1) begin
-      en = enables[i];
-      #4 if (en) $display("=%h", out);
-      #1 clk = 1; #5 clk = 0;
-    end
-    $finish(0);
-  end
-endmodule
-"""
 
 
 class ToolMissingError(RuntimeError):
@@ -53,6 +32,77 @@ def find_tool(name: str, *, hint: str) -> str:
     if path is None:
         raise ToolMissingError(f"{name} is not on the search path: {hint}")
     return path
+
+
+class Program:
+    """Designs compiled together by a simulator, to be run as often as one likes.
+
+    The compiler of Verilator takes half a minute for one design and not much longer for fifty.
+    Used as a context manager, or closed by hand, it leaves no files.
+    """
+
+    def __init__(
+        self,
+        designs: list[Design],
+        *,
+        simulator: Simulator = "icarus",
+        vcd: Path | None = None,
+        sources: list[str] | None = None,
+    ) -> None:
+        """Compile the designs.
+
+        Args:
+            designs: One or more.
+            simulator: ``icarus`` or ``verilator`` (5 or newer).
+            vcd: Where Icarus writes the waveforms of the first design, if anywhere.
+            sources: Verilog in place of what the designs emit.
+
+        Raises:
+            ToolMissingError: If the simulator is not installed.
+            ValueError: If the simulator is unknown.
+        """
+        build = _BUILD[choose(simulator, get_args(Simulator), what="simulator")]
+        self._designs = designs
+        texts = sources or [
+            design.verilog(module=module_name(place)) for place, design in enumerate(designs)
+        ]
+        waves = str(vcd.absolute()) if vcd else None
+        self._folder = tempfile.TemporaryDirectory()
+        source = Path(self._folder.name, "testbench.v")
+        source.write_text("\n".join([*texts, testbench(designs, vcd=waves)]))
+        try:
+            self._command = build(source)
+        except BaseException:
+            self.close()
+            raise
+
+    def run(self, clocks: list[bool]) -> list[NDArray[np.int32]]:
+        """Return the codes of every design, shape ``(rows, numbers_per_cycle)``, int32.
+
+        Args:
+            clocks: One truth value per clock, whether it is enabled.
+        """
+        enables = "".join("1" if enabled else "0" for enabled in clocks)
+        Path(self._folder.name, ENABLES).write_text(enables)
+        done = subprocess.run(
+            self._command, check=True, capture_output=True, text=True, cwd=self._folder.name
+        )
+        return parse(self._designs, done.stdout)
+
+    def close(self) -> None:
+        """Remove the files."""
+        self._folder.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
 
 def simulate_verilog(
@@ -80,7 +130,6 @@ def simulate_verilog(
         ValueError: If the simulator is unknown or cannot write waveforms, or their folder is
             missing.
     """
-    choose(simulator, get_args(Simulator), what="simulator")
     require(
         vcd is None or simulator == "icarus",
         law='vcd is None or simulator == "icarus"',
@@ -94,8 +143,8 @@ def simulate_verilog(
         fix="make the folder first",
     )
     clocks = enable or [True] * (cycles + design.latency_clocks)
-    text = design.verilog() + _testbench(design, clocks, vcd)
-    return _parse(design, _run(text, simulator))[:cycles]
+    with Program([design], simulator=simulator, vcd=vcd) as program:
+        return program.run(clocks)[0][:cycles]
 
 
 def simulate_netlist(design: Design, sources: list[str], *, cycles: int, vcd: Path) -> int:
@@ -110,19 +159,9 @@ def simulate_netlist(design: Design, sources: list[str], *, cycles: int, vcd: Pa
     Returns:
         How many clocks ran.
     """
-    clocks = [True] * cycles
-    _run("\n".join([*sources, _testbench(design, clocks, vcd)]), "icarus")
-    return len(clocks)
-
-
-def _run(text: str, simulator: Simulator) -> list[str]:
-    """Return the bus values that the testbench printed, in hexadecimal."""
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder, "testbench.v")
-        source.write_text(text)
-        program = _BUILD[simulator](source)
-        shown = subprocess.run(program, check=True, capture_output=True, text=True)
-    return [line.removeprefix("=") for line in shown.stdout.split() if line.startswith("=")]
+    with Program([design], vcd=vcd, sources=sources) as program:
+        program.run([True] * cycles)
+    return cycles
 
 
 def _build_icarus(source: Path) -> list[str]:
@@ -135,31 +174,18 @@ def _build_icarus(source: Path) -> list[str]:
 
 
 def _build_verilator(source: Path) -> list[str]:
-    """Compile with Verilator and return the command that runs."""
+    """Compile with Verilator and return the command that runs.
+
+    Nothing is optimised: a few thousand clocks run in no time, and the compiler is what takes
+    long.
+    """
     compiler = find_tool("verilator", hint="install Verilator 5 (apt-get install verilator)")
-    options = ["--binary", "--timing", "-Wno-fatal", "-Wno-WIDTH", "-Wno-STMTDLY", "-O1"]
+    options = ["--binary", "--timing", "-Wno-fatal", "-Wno-WIDTH", "-Wno-STMTDLY"]
+    options += ["-CFLAGS", "-O0", "-MAKEFLAGS", "OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0"]
+    options += ["-j", str(os.cpu_count() or 1)]
     command = [compiler, *options, "--top-module", "testbench", "--Mdir", "build", source.name]
     subprocess.run(command, check=True, cwd=source.parent, capture_output=True)
     return [str(source.parent / "build" / "Vtestbench")]
 
 
 _BUILD = {"icarus": _build_icarus, "verilator": _build_verilator}
-
-
-def _testbench(design: Design, clocks: list[bool], vcd: Path | None) -> str:
-    enables = "".join("1" if enabled else "0" for enabled in clocks)
-    dump = f'$dumpfile("{vcd}"); $dumpvars(2, testbench.dut);' if vcd else ""
-    return _TESTBENCH.format(
-        high=design.word_bits * design.numbers_per_cycle - 1,
-        last=len(clocks) - 1,
-        enables=f"{len(clocks)}'b{enables}",
-        dump=dump,
-    )
-
-
-def _parse(design: Design, lines: list[str]) -> NDArray[np.int32]:
-    """Return the codes of one hexadecimal bus value per enabled clock, after the latency."""
-    lanes, width = design.numbers_per_cycle, design.word_bits
-    valid = [int(line, 16) for line in lines[design.latency_clocks :]]
-    words = [unpack(bus, width=width, count=lanes) for bus in valid]
-    return design.decode(np.array(words, dtype=np.int64).reshape(-1, lanes))

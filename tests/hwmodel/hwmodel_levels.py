@@ -1,18 +1,24 @@
 """The one test class that every design and every level inherits.
 
 A level is a way to obtain a design's codes: the cycle model, or a simulator that runs the emitted
-Verilog. Each must give the golden stream, every bit, with and without stalls.
+Verilog. Each must give the golden stream, every bit, with and without stalls. The tests run the
+designs below; ``benchmarks/hwmodel_bits.py`` runs the same classes on the whole catalogue and on
+random designs, for longer.
 """
 
 import shutil
+from functools import cache
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from hwmodel import get_design, simulate_verilog
+from hwmodel import get_design
 from hwmodel.designs.base import Codes, Design
+from hwmodel.rtl import Program, Simulator
 
 CYCLES = 300
+MAX_LATENCY = 8
 
 # Fields small enough that whole periods pass during a test, and shapes that exercise the corners:
 # one RNG, as many RNGs as states, lanes that divide the pool and lanes that don't, one-bit codes.
@@ -44,10 +50,26 @@ SPECS = [
 ]
 
 
-class GoldenStream:
-    """What holds at every level. A subclass says how its level runs a design."""
+def clocks(cycles: int, *, stalled: bool) -> list[bool]:
+    """Return which clocks are enabled: enough for ``cycles`` rows after any latency."""
+    if not stalled:
+        return [True] * (cycles + MAX_LATENCY)
+    return [clock % 3 != 1 and clock % 7 != 0 for clock in range(2 * (cycles + MAX_LATENCY))]
 
-    def run(self, design: Design, cycles: int, enable: list[bool] | None = None) -> Codes:
+
+class GoldenStream:
+    """What holds at every level. A subclass says how its level runs a design.
+
+    Attributes:
+        designs: What is run; simulators compile all of them together.
+        cycles: Rows of numbers that are compared.
+    """
+
+    designs: ClassVar[tuple[Design, ...]] = tuple(map(get_design, SPECS))
+    cycles: ClassVar[int] = CYCLES
+
+    def run(self, design: Design, *, stalled: bool) -> Codes:
+        """Return the rows that leave in ``clocks``."""
         raise NotImplementedError
 
     @pytest.fixture(params=SPECS)
@@ -55,46 +77,53 @@ class GoldenStream:
         return get_design(request.param)
 
     def test_every_bit_from_reset(self, design: Design):
-        assert np.array_equal(self.run(design, CYCLES), golden_rows(design, CYCLES))
+        rows = self.run(design, stalled=False)
+        assert np.array_equal(rows[: self.cycles], self.golden(design))
 
     def test_stalls_delay_but_change_nothing(self, design: Design):
-        enable = [clock % 3 != 1 and clock % 7 != 0 for clock in range(4 * CYCLES)]
-        rows = self.run(design, CYCLES, enable)
-        assert np.array_equal(rows, golden_rows(design, CYCLES))
+        rows = self.run(design, stalled=True)
+        assert np.array_equal(rows[: self.cycles], self.golden(design))
+
+    def golden(self, design: Design) -> Codes:
+        codes = design.codes(0, self.cycles * design.numbers_per_cycle)
+        return codes.reshape(self.cycles, design.numbers_per_cycle)
 
 
 class CycleLevel(GoldenStream):
-    def run(self, design: Design, cycles: int, enable: list[bool] | None = None) -> Codes:
-        return design.simulate(cycles, enable=enable).codes
+    def run(self, design: Design, *, stalled: bool) -> Codes:
+        enable = clocks(self.cycles, stalled=stalled)
+        return design.simulate(len(enable), enable=enable).codes
 
 
-class IcarusLevel(GoldenStream):
-    @pytest.fixture(autouse=True)
-    def _needs_icarus(self):
-        skip_without("iverilog")
+class RtlLevel(GoldenStream):
+    """Every design under a simulator, all of them in one program."""
 
-    def run(self, design: Design, cycles: int, enable: list[bool] | None = None) -> Codes:
-        return simulate_verilog(design, cycles, enable=enable)
-
-
-def golden_rows(design: Design, cycles: int) -> Codes:
-    codes = design.codes(0, cycles * design.numbers_per_cycle)
-    return codes.reshape(cycles, design.numbers_per_cycle)
-
-
-class VerilatorLevel(GoldenStream):
-    """Verilator compiles C++ for every design, so one that rotates stands for all."""
+    simulator: ClassVar[Simulator]
 
     @pytest.fixture(autouse=True)
-    def _needs_verilator(self):
-        skip_without("verilator")
+    def _needs_simulator(self):
+        skip_without({"icarus": "iverilog", "verilator": "verilator"}[self.simulator])
 
-    @pytest.fixture(params=["lfsr_bank:num_rngs=7,bits=5,rotation=barrel"])
-    def design(self, request) -> Design:
-        return get_design(request.param)
+    def run(self, design: Design, *, stalled: bool) -> Codes:
+        rows = run_all(self.simulator, self.designs, self.cycles)[stalled]
+        return rows[self.designs.index(design)]
 
-    def run(self, design: Design, cycles: int, enable: list[bool] | None = None) -> Codes:
-        return simulate_verilog(design, cycles, enable=enable, simulator="verilator")
+
+class IcarusLevel(RtlLevel):
+    simulator = "icarus"
+
+
+class VerilatorLevel(RtlLevel):
+    simulator = "verilator"
+
+
+@cache
+def run_all(
+    simulator: Simulator, designs: tuple[Design, ...], cycles: int
+) -> dict[bool, list[Codes]]:
+    """Return the rows of every design, by whether there were stalls."""
+    with Program(list(designs), simulator=simulator) as program:
+        return {stalled: program.run(clocks(cycles, stalled=stalled)) for stalled in (False, True)}
 
 
 def skip_without(tool: str) -> None:
