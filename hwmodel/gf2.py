@@ -5,16 +5,16 @@ which only bit ``i`` is set. Everything that a design needs (leaps, orbits, XOR 
 of one such map.
 """
 
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from math import gcd
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodel.luts import LUT_INPUTS, xor_luts
-
 Map = tuple[int, ...]
+
+# Longer leaps are powers of the map.
+_WALKED_SHIFTS = 128
 
 # Exponents of one primitive polynomial per degree, highest first (the tap sets of Xilinx XAPP052
 # where it lists one). The tests run every orbit to its end, so the table needs no trust.
@@ -87,10 +87,34 @@ def power(linear: Map, exponent: int) -> Map:
     return tuple(apply(linear, column) for column in square) if exponent % 2 else square
 
 
-def rows(linear: Map) -> list[list[int]]:
-    """Return, for every output bit, the input bits whose XOR it is."""
-    width = len(linear)
-    return [[i for i in range(width) if linear[i] >> bit & 1] for bit in range(width)]
+@lru_cache(maxsize=4096)
+def leap_rows(taps: tuple[int, ...], form: str, leap: int) -> Map:
+    """Return the rows of ``leap`` shifts: for every output bit, the input bits whose XOR it is.
+
+    A short leap is walked shift by shift, which is faster than powers of the map.
+    """
+    width = taps[0]
+    if leap > _WALKED_SHIFTS:
+        return _transposed(power(shift_map(taps, form), leap))
+    rows = [1 << bit for bit in range(width)]
+    for _ in range(leap):
+        if form == "fibonacci":
+            entering = 0
+            for tap in taps:
+                entering ^= rows[tap - 1]
+            rows = [entering, *rows[:-1]]
+        else:
+            leaving = rows[0]
+            rows = [*rows[1:], 0]
+            for tap in taps:
+                rows[tap - 1] ^= leaving
+    return tuple(rows)
+
+
+def _transposed(linear: Map) -> Map:
+    """Return the rows of a map as masks."""
+    places = range(len(linear))
+    return tuple(sum((linear[i] >> bit & 1) << i for i in places) for bit in places)
 
 
 def apply_to_all(linear: Map, states: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -131,47 +155,6 @@ def prime_factors(number: int) -> list[int]:
         else:
             divisor += 1
     return [*found, number]
-
-
-@dataclass(frozen=True)
-class Xor:
-    """One row of a map as built: the XOR of input bits and, perhaps, of a row built before."""
-
-    row: int
-    inputs: tuple[int, ...]
-    base: int | None
-
-
-@cache
-def xor_network(linear: Map) -> tuple[Xor, ...]:
-    """Return all rows, lightest first, a heavy one built on the light one that saves it most.
-
-    Only rows that fit one LUT are built upon, so that no row is deeper than it is on its own.
-    """
-    wanted = {bit: set(inputs) for bit, inputs in enumerate(rows(linear))}
-    order = sorted(wanted, key=lambda bit: len(wanted[bit]))
-    built: list[Xor] = []
-    for bit in order:
-        choices = [Xor(bit, tuple(sorted(wanted[bit])), None)]
-        choices += [
-            Xor(bit, tuple(sorted(wanted[bit] ^ wanted[earlier.row])), earlier.row)
-            for earlier in built
-            if len(wanted[bit]) > LUT_INPUTS >= len(wanted[earlier.row])
-        ]
-        built.append(min(choices, key=lambda xor: len(xor.inputs) + (xor.base is not None)))
-    return tuple(built)
-
-
-@cache
-def shared_rows(linear: Map) -> tuple[int, ...]:
-    """Return the rows that others are built on, in ascending order."""
-    return tuple(sorted({xor.base for xor in xor_network(linear) if xor.base is not None}))
-
-
-@cache
-def xor_network_luts(linear: Map) -> int:
-    """Return the six-input LUTs of the network."""
-    return sum(xor_luts(len(xor.inputs) + (xor.base is not None)) for xor in xor_network(linear))
 
 
 def coprime_leap(bits: int, *, at_least: int) -> int:

@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
-from hwmodel import gf2
+from hwmodel.xor_network import Rows, bits_of, shared_rows, xor_network
+
+# Before a module whose border no synthesis may cross.
+KEPT = '(* keep_hierarchy = "yes" *)'
 
 
 def module(name: str, *, bus_bits: int, body: list[str]) -> str:
@@ -18,6 +21,12 @@ def module(name: str, *, bus_bits: int, body: list[str]) -> str:
     return "\n".join([*head, *(f"  {line}" for line in body), "endmodule", ""])
 
 
+def kept(text: str) -> str:
+    """Return Verilog whose last module, the top of what it describes, is kept as a module."""
+    place = text.rindex("module ", 0, text.rindex("endmodule"))
+    return f"{text[:place]}{KEPT}\n{text[place:]}"
+
+
 def literal(value: int, *, bits: int) -> str:
     """Return an unsigned sized literal."""
     return f"{bits}'h{value:x}"
@@ -28,14 +37,14 @@ def part(bus: str, place: int, *, width: int) -> str:
     return f"{bus}[{place * width + width - 1}:{place * width}]"
 
 
-def linear_function(name: str, linear: gf2.Map) -> list[str]:
-    """Return a function that applies a map over GF(2).
+def linear_function(name: str, rows: Rows) -> list[str]:
+    """Return a function that applies a map over GF(2), given by its rows.
 
     If there are shared rows, they are its second argument; see ``shared_module``.
     """
-    width, shared = len(linear), gf2.shared_rows(linear)
+    width, shared = len(rows), shared_rows(rows)
     lines = []
-    for xor in gf2.xor_network(linear):
+    for xor in xor_network(rows):
         terms = [f"x[{i}]" for i in xor.inputs]
         if xor.row in shared:
             terms = [f"shared[{shared.index(xor.row)}]"]
@@ -52,25 +61,24 @@ def linear_function(name: str, linear: gf2.Map) -> list[str]:
     ]
 
 
-def shared_module(name: str, linear: gf2.Map) -> str:
+def shared_module(name: str, rows: Rows) -> str:
     """Return a module of the rows that others are built on, or nothing if there are none.
 
     Its hierarchy is kept because Yosys weighs a LUT by its inputs (2, 3 or 5): splitting a shared
     row into a pair and the rest weighs the same and takes half as many LUTs again.
     """
-    shared = gf2.shared_rows(linear)
+    shared = shared_rows(rows)
     if not shared:
         return ""
-    rows = gf2.rows(linear)
     return "\n".join(
         [
-            '(* keep_hierarchy = "yes" *)',
+            KEPT,
             f"module {name} (",
-            f"  input wire [{len(linear) - 1}:0] x,",
+            f"  input wire [{len(rows) - 1}:0] x,",
             f"  output wire [{len(shared) - 1}:0] shared",
             ");",
             *(
-                f"  assign shared[{place}] = {' ^ '.join(f'x[{i}]' for i in rows[row])};"
+                f"  assign shared[{place}] = {' ^ '.join(f'x[{i}]' for i in bits_of(rows[row]))};"
                 for place, row in enumerate(shared)
             ),
             "endmodule",
@@ -91,6 +99,24 @@ def table_function(name: str, table: Sequence[int], *, index_bits: int, width: i
         "  endcase",
         "endfunction",
     ]
+
+
+def table_module(name: str, table: Sequence[int], *, index_bits: int, width: int) -> str:
+    """Return a kept module with input ``i`` and output ``word`` that looks a word up."""
+    lines = table_function("look_up", table, index_bits=index_bits, width=width)
+    return "\n".join(
+        [
+            KEPT,
+            f"module {name} (",
+            f"  input wire [{index_bits - 1}:0] i,",
+            f"  output wire [{width - 1}:0] word",
+            ");",
+            *(f"  {line}" for line in lines),
+            "  assign word = look_up(i);",
+            "endmodule",
+            "",
+        ]
+    )
 
 
 def memory(name: str, table: Sequence[int], *, width: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from hwmodel import verilog as v
 from hwmodel.luts import small_counter_luts
 from hwmodel.resources import Resources
 from hwmodel.trace import State, rotate_right
@@ -66,7 +67,7 @@ class Barrel:
             f"  input wire [{self.bus_bits - 1}:0] bus,",
             f"  output wire [{self.bus_bits - 1}:0] turned",
         ]
-        head = ['(* keep_hierarchy = "yes" *)', f"module {name} (", *ports, ");"]
+        head = [v.KEPT, f"module {name} (", *ports, ");"]
         return "\n".join([*head, f"  assign turned = {_choose(turned)};", "endmodule", ""])
 
     def resources(self) -> Resources:

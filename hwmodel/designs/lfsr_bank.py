@@ -1,6 +1,6 @@
 """A bank of LFSRs that takes turns: the on-the-fly perturbation source."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import gcd
 from typing import Literal, get_args
@@ -19,11 +19,15 @@ from hwmodel.hashing import child_seed, distinct_below
 from hwmodel.resources import Resources
 from hwmodel.tiling import read_cyclic, unroll
 from hwmodel.trace import Activity, Signal, State, rotate_right, unpack
+from hwmodel.weaving import prolonged, weave
 
 Rotation = Literal["ring", "barrel", "none"]
 
 # A whole period of at most this many codes (64 MiB) is kept and copied from.
 _KEPT_PERIOD = 1 << 24
+
+# Longer stretches are woven in blocks.
+_WOVEN = 1 << 15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,15 +66,18 @@ class LfsrBank(Design):
         )
         if self.leap is None:
             object.__setattr__(self, "leap", gf2.coprime_leap(self.bits, at_least=self.bits))
-        check_group(self.group)
+        check_group(self._unseeded)
+
+    @property
+    def _unseeded(self) -> LfsrGroup:
+        """Return the LFSRs as far as they do not depend on the seed."""
+        assert self.leap is not None
+        return LfsrGroup(count=self.num_rngs, bits=self.bits, leap=self.leap, seed=0)
 
     @property
     def group(self) -> LfsrGroup:
         """Return the LFSRs."""
-        assert self.leap is not None
-        return LfsrGroup(
-            count=self.num_rngs, bits=self.bits, leap=self.leap, seed=_group_seed(self)
-        )
+        return replace(self._unseeded, seed=_group_seed(self))
 
     @property
     def barrel(self) -> Barrel:
@@ -118,10 +125,22 @@ class LfsrBank(Design):
         check_range(start, length)
         if self.period_clocks * self.num_rngs <= _KEPT_PERIOD:
             return read_cyclic(_whole_period(self), start, length)
-        return self._gather(start, length)
+        return self._weave(start, length) if length >= _WOVEN else self._gather(start, length)
+
+    def _weave(self, start: int, length: int) -> Codes:
+        """Return a long stretch of the stream."""
+        first, skip = divmod(start, self.num_rngs)
+        woven = weave(
+            _prolonged_orbit(self.bits, self.group.step),
+            np.array(self.group.phases),
+            first=first,
+            clocks=-(-(start + length) // self.num_rngs) - first,
+            rotated=self.rotated,
+        )
+        return woven[skip : skip + length]
 
     def _gather(self, start: int, length: int) -> Codes:
-        """Return a stretch of the stream without its table: whole clocks, one row each."""
+        """Return a short stretch of the stream, every number from its place in the orbit."""
         first, skip = divmod(start, self.num_rngs)
         clocks = np.arange(first, -(-(start + length) // self.num_rngs))
         phases = np.array(self.group.phases, dtype=np.int32)
@@ -203,12 +222,12 @@ class LfsrBank(Design):
 
     def resources(self) -> Resources:
         """Return the FPGA resources by formula."""
-        used = self.group.resources()
+        used = self._unseeded.resources()
         return used + self.barrel.resources() if self.rotation == "barrel" else used
 
     def activity(self) -> Activity:
         """Return the activity of a maximal sequence: half its bits change, plus one in 2^n - 1."""
-        toggling = self.group.activity
+        toggling = self._unseeded.activity
         return Activity(lut=toggling, ff=toggling)
 
 
@@ -244,4 +263,9 @@ def _repeats_early(bank: LfsrBank, phases: NDArray[np.int64]) -> bool:
 
 @lru_cache(maxsize=4)
 def _whole_period(bank: LfsrBank) -> Codes:
-    return unroll(bank._gather(0, bank.period_clocks * bank.num_rngs))
+    return unroll(bank._weave(0, bank.period_clocks * bank.num_rngs))
+
+
+@lru_cache(maxsize=4)
+def _prolonged_orbit(bits: int, step: gf2.Map) -> Codes:
+    return prolonged(2 * gf2.orbit(step, (1 << bits) - 1) - (1 << bits))

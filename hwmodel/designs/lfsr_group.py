@@ -13,6 +13,7 @@ from hwmodel.checks import require
 from hwmodel.hashing import distinct_below
 from hwmodel.resources import Resources
 from hwmodel.trace import pack, unpack
+from hwmodel.xor_network import Rows, shared_rows, xor_network_luts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +52,14 @@ class LfsrGroup:
         return gf2.power(gf2.shift_map(self.polynomial, self.form), self.leap)
 
     @property
+    def rows(self) -> Rows:
+        """Return, for every bit of the next state, the bits of the state whose XOR it is."""
+        return gf2.leap_rows(self.polynomial, self.form, self.leap)
+
+    @property
     def fresh_bits(self) -> int:
         """Return how many bits of a state are newly computed per clock, the others only move."""
-        return sum(len(inputs) > 1 for inputs in gf2.rows(self.step))
+        return sum(row.bit_count() > 1 for row in self.rows)
 
     @property
     def phases(self) -> tuple[int, ...]:
@@ -93,7 +99,7 @@ class LfsrGroup:
 
     def fresh(self, packed: int) -> int:
         """Return the newly computed bits of the next states, packed."""
-        computed = [bit for bit, inputs in enumerate(gf2.rows(self.step)) if len(inputs) > 1]
+        computed = [bit for bit, row in enumerate(self.rows) if row.bit_count() > 1]
         states = unpack(self.clock(packed), width=self.bits, count=self.count)
         words = [pack([state >> bit & 1 for bit in computed], width=1) for state in states]
         return pack(words, width=self.fresh_bits)
@@ -105,8 +111,8 @@ class LfsrGroup:
             name: Of the register.
             module: Of the module that these lines are in.
         """
-        bus, shared = self.count * self.bits, len(gf2.shared_rows(self.step))
-        lines = [f"reg [{bus - 1}:0] {name};", *v.linear_function(f"leap_{name}", self.step)]
+        bus, shared = self.count * self.bits, len(shared_rows(self.rows))
+        lines = [f"reg [{bus - 1}:0] {name};", *v.linear_function(f"leap_{name}", self.rows)]
         if shared:
             lines.append(f"wire [{self.count * shared - 1}:0] shared_{name};")
         for k in range(self.count if shared else 0):
@@ -119,7 +125,7 @@ class LfsrGroup:
 
     def verilog_modules(self, name: str, *, module: str) -> str:
         """Return the module that the lines of ``verilog`` need, if any."""
-        return v.shared_module(f"{module}_shared_{name}", self.step)
+        return v.shared_module(f"{module}_shared_{name}", self.rows)
 
     def verilog_reset(self) -> str:
         """Return the packed start states as a literal."""
@@ -127,7 +133,7 @@ class LfsrGroup:
 
     def verilog_next(self, name: str, *, turned: bool = False) -> str:
         """Return the next value of register ``name``; ``turned`` moves every state down by one."""
-        shared = len(gf2.shared_rows(self.step))
+        shared = len(shared_rows(self.rows))
         words = [v.part(name, k, width=self.bits) for k in range(self.count)]
         if shared:
             rows = [v.part(f"shared_{name}", k, width=shared) for k in range(self.count)]
@@ -137,7 +143,7 @@ class LfsrGroup:
 
     def resources(self) -> Resources:
         """Return the FPGA resources by formula."""
-        return Resources(lut=gf2.xor_network_luts(self.step), ff=self.bits) * self.count
+        return Resources(lut=xor_network_luts(self.rows) * self.count, ff=self.bits * self.count)
 
     @property
     def activity(self) -> float:
@@ -159,7 +165,7 @@ def check_group(group: LfsrGroup) -> None:
     )
     require(
         group.polynomial[0] == group.bits
-        and gf2.is_maximal(gf2.shift_map(group.polynomial, group.form)),
+        and (not group.taps or gf2.is_maximal(gf2.shift_map(group.taps, group.form))),
         law="taps are the exponents of a primitive polynomial of degree `state bits`",
         got=f"taps={group.polynomial}, state bits {group.bits}",
         fix=f"take taps={gf2.TAPS[group.bits]}",

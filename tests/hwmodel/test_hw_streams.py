@@ -70,11 +70,17 @@ def test_rings_and_barrels_emit_the_same_stream(bank):
     assert np.array_equal(ring.codes(0, 2000), barrel.codes(0, 2000))
 
 
-def test_a_bank_too_long_to_keep_equals_one_that_is_kept(monkeypatch):
-    bank = LfsrBank(num_rngs=31, bits=8)
-    kept = bank.codes(123, 10_000)
-    monkeypatch.setattr("hwmodel.designs.lfsr_bank._KEPT_PERIOD", 0)
-    assert np.array_equal(bank.codes(123, 10_000), kept)
+@given(banks, st.integers(0, 10**9), st.integers(0, 5000))
+def test_a_woven_stretch_is_what_the_orbit_says(bank, start, length):
+    assert np.array_equal(bank._weave(start, length), bank._gather(start, length))
+
+
+@pytest.mark.parametrize("rotation", ["ring", "none"])
+@pytest.mark.parametrize(("num_rngs", "bits"), [(1, 17), (7, 17), (31, 16), (200, 14), (1500, 11)])
+def test_blocks_of_a_bank_too_long_to_keep_fit_together(num_rngs, bits, rotation):
+    bank = LfsrBank(num_rngs=num_rngs, bits=bits, rotation=rotation)
+    start, length = bank.period - 300_000, 600_001
+    assert np.array_equal(bank._weave(start, length), bank._gather(start, length))
 
 
 def test_clt_is_nearly_standard_normal():
