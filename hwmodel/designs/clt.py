@@ -15,6 +15,9 @@ from hwmodel.resources import Resources
 from hwmodel.tiling import read_cyclic, unroll
 from hwmodel.trace import Activity, Signal, State, unpack
 
+# As many registers in a row become a shift register in LUTs.
+_SHIFT_REGISTER = 3
+
 
 @dataclass(frozen=True, kw_only=True)
 class Clt(Design):
@@ -170,21 +173,34 @@ class Clt(Design):
         return shared + v.module(module, bus_bits=self.word_bits, body=body)
 
     def resources(self) -> Resources:
-        """Return the FPGA resources by formula: LFSRs, and one LUT per bit of every adder."""
-        sums = Resources(
-            lut=sum(self._adder_widths()),
-            ff=sum(width for widths in self.tree for width in widths),
-        )
-        return self.group.resources() + sums
-
-    def _adder_widths(self) -> list[int]:
-        """Return the widths of the sums of two, without what a level only passes on."""
-        counts = [self.terms, *(len(widths) for widths in self.tree)]
-        return [w for n, widths in zip(counts, self.tree, strict=False) for w in widths[: n // 2]]
+        """Return the FPGA resources by formula: LFSRs and the tree of adders."""
+        return self.group.resources() + _adders(self.terms, self.bits)
 
     def activity(self) -> Activity:
         """Return the activity of random data."""
         return Activity(lut=0.5, ff=0.5)
+
+
+@lru_cache(maxsize=1024)
+def _adders(terms: int, bits: int) -> Resources:
+    """Return the resources of a pipelined tree of adders.
+
+    A carry chain takes a LUT where both operands have a bit, and one more to carry into a longer
+    one. An operand that waits through three registers does so in a shift register, a LUT per bit.
+    """
+    lut = ff = 0
+    operands = [(bits, 0)] * terms  # width, and registers that only hand on
+    while len(operands) > 1:
+        pairs = list(zip(operands[::2], operands[1::2], strict=False))
+        waiting = [(width, held + 1) for width, held in operands[2 * len(pairs) :]]
+        for pair in pairs:
+            short, long = sorted(width for width, _ in pair)
+            lut += short + (long > short + 1)
+            in_luts = sum(width for width, held in pair if held >= _SHIFT_REGISTER)
+            in_ffs = sum(width * held for width, held in pair if held < _SHIFT_REGISTER)
+            lut, ff = lut + in_luts, ff + in_ffs
+        operands = [(max(a[0], b[0]) + 1, 1) for a, b in pairs] + waiting
+    return Resources(lut=lut, ff=ff + operands[0][0])
 
 
 @lru_cache(maxsize=8)

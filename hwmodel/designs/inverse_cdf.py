@@ -7,13 +7,15 @@ import numpy as np
 
 from hwmodel import gf2
 from hwmodel import verilog as v
+from hwmodel.block_ram import memory_resources
 from hwmodel.checks import require
 from hwmodel.designs.base import Codes, Design, Words, check_bits, check_range
 from hwmodel.designs.lfsr_group import LfsrGroup, check_group
 from hwmodel.designs.signed import decode_sign_magnitude
-from hwmodel.luts import fitted_luts, table_stretches
+from hwmodel.luts import fitted_luts
 from hwmodel.normal import magnitude_at, sign_magnitude_lsb
-from hwmodel.resources import Resources, block_ram
+from hwmodel.resources import Resources
+from hwmodel.table_counts import TableLuts, counted
 from hwmodel.trace import Activity, Signal, State
 
 # Yosys and the vendor's tool alike put small tables into LUTs.
@@ -168,41 +170,42 @@ class InverseCdf(Design):
         shared = self.group.verilog_modules("x", module=module)
         return shared + v.module(module, bus_bits=self.bits, body=body)
 
+    @property
+    def bram_bits_read(self) -> int:
+        """Return the block RAM bits read per clock."""
+        return self.bits - 1 if self.in_block_ram else 0
+
     def resources(self) -> Resources:
         """Return the FPGA resources by formula: the LFSR, the table, the output register."""
-        used = Resources(lut=fitted_luts(self.lut_terms()), ff=self.group.bits + self.bits)
+        lut = fitted_luts(self.lut_terms())
         if self.in_block_ram:
-            tiles = block_ram(len(self.table), width=self.bits - 1).tiles
-            return used + Resources(ff=1 - self.bits, bram=tiles)
-        return used
+            memory = memory_resources(1 << (self.address_bits - 1), width=self.bits - 1)
+            return Resources(lut=lut, ff=self.group.bits + 1) + memory
+        return Resources(lut=lut, ff=self.group.bits + 1 + self._table.registers)
+
+    @property
+    def _table(self) -> TableLuts:
+        return counted(self.kind, self.address_bits, self.bits)
 
     def lut_terms(self) -> dict[str, float]:
         """Return the LUTs as amounts of fitted coefficients."""
         feed = self.group.resources().lut
         if self.in_block_ram:
             return {"lut": feed}
-        return {"lut": feed, "table_stretch": table_stretches(self.table, width=self.bits - 1)}
+        return {"lut": feed + self._table.narrow, "magnitude_table": self._table.wide}
 
     def activity(self) -> Activity:
         """Return the activity of random addresses and of the magnitudes they look up."""
-        table = _table_activity(self.table, self.bits - 1)
+        table = self._table.toggles
         if self.in_block_ram:
             return Activity(lut=0.5, ff=0.5, bram=table)
         random, looked_up = self.group.bits + 1, self.bits - 1
         ff = (0.5 * random + table * looked_up) / (random + looked_up)
-        terms = self.lut_terms()
-        lut = (0.5 * terms["lut"] + table * terms["table_stretch"]) / sum(terms.values())
-        return Activity(lut=lut, ff=ff)
+        feed, luts = self.group.resources().lut, self._table.narrow + self._table.wide
+        return Activity(lut=(0.5 * feed + table * luts) / (feed + luts), ff=ff)
 
 
 @cache
 def _magnitudes(words: int, magnitude_bits: int) -> tuple[int, ...]:
     fractions = ((word + 0.5) / words for word in range(words))
     return tuple(magnitude_at(part, magnitude_bits=magnitude_bits) for part in fractions)
-
-
-@cache
-def _table_activity(table: tuple[int, ...], width: int) -> float:
-    """Return the toggles per bit of unrelated words of a table."""
-    share = np.array([[word >> bit & 1 for word in table] for bit in range(width)]).mean(axis=1)
-    return float((2 * share * (1 - share)).mean())

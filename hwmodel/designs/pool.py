@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel import verilog as v
+from hwmodel.block_ram import memory_resources
 from hwmodel.checks import require
 from hwmodel.designs.base import Codes, Design, Words, check_bits, check_range, index_bits
 from hwmodel.hashing import child_seed, splitmix64
 from hwmodel.luts import counter_luts
-from hwmodel.resources import ZCU102, Resources, block_ram
+from hwmodel.resources import ZCU102, Resources
 from hwmodel.tiling import read_cyclic, unroll
 from hwmodel.trace import Activity, Signal, State, pack, unpack
 
@@ -163,16 +164,15 @@ class Pool(Design):
         ]
         return v.module(module, bus_bits=bus, body=body)
 
+    @property
+    def bram_bits_read(self) -> int:
+        """Return the block RAM bits read per clock."""
+        return self.lanes * self.bits
+
     def resources(self) -> Resources:
-        """Return the FPGA resources by formula."""
-        width = self.lanes * self.bits
-        memory = block_ram(self.depth, width=width)
-        chooser = width * -(-memory.stacked // 4) if memory.stacked > 1 else 0
-        return Resources(
-            lut=counter_luts(self.depth) + chooser,
-            ff=index_bits(self.depth) + (memory.stacked - 1).bit_length(),
-            bram=memory.tiles,
-        )
+        """Return the FPGA resources by formula: a counter and the memory."""
+        counter = Resources(lut=counter_luts(self.depth), ff=index_bits(self.depth))
+        return counter + memory_resources(self.depth, width=self.lanes * self.bits)
 
     def activity(self) -> Activity:
         """Return the activity of a binary counter and of unrelated words."""

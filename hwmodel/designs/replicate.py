@@ -130,15 +130,19 @@ class Replicate(Design):
         return parts
 
     def verilog(self, *, module: str = "rng") -> str:
-        """Return one module per copy and one that holds them."""
+        """Return one module per copy and one that holds them.
+
+        Their hierarchy is kept: a copy costs what one alone does, and copies whose registers
+        happen to agree are not made one.
+        """
         lane_bits = self.design.numbers_per_cycle * self.word_bits
         body = [
             f"{module}_u{i} u{i} (clk, rst, en, {v.part('out', i, width=lane_bits)});"
             for i in range(self.lanes)
         ]
         top = v.module(module, bus_bits=lane_bits * self.lanes, body=body)
-        parts = [copy.verilog(module=f"{module}_u{i}") for i, copy in enumerate(self.copies)]
-        return "\n".join([*parts, top])
+        texts = [copy.verilog(module=f"{module}_u{i}") for i, copy in enumerate(self.copies)]
+        return "\n".join([*map(v.kept, texts), top])
 
     def verilog_code(self, word: str) -> str:
         """Return the signed Verilog expression of a word's code."""

@@ -76,6 +76,11 @@ class Multiplier(Wrapper):
         )
 
     @property
+    def shifts(self) -> bool:
+        """Return whether the factor is a power of two, which needs no DSP slice."""
+        return self.factor.bit_count() == 1
+
+    @property
     def code_bits(self) -> int:
         """Return enough bits for the design's codes in two's complement."""
         return self.design.word_bits + 2
@@ -109,9 +114,9 @@ class Multiplier(Wrapper):
         return (words - (words >> (self.word_bits - 1) << self.word_bits)).astype(np.int32)
 
     def signals(self) -> dict[str, Signal]:
-        """Return the design's signals and the product registers, which are inside DSP slices."""
+        """Return the design's signals and the product registers, inside DSP slices if any."""
         width = self.word_bits * self.numbers_per_cycle
-        return self.design.signals() | {"product": Signal(width, "dsp")}
+        return self.design.signals() | {"product": Signal(width, "ff" if self.shifts else "dsp")}
 
     def reset(self) -> State:
         """Return the registers after reset."""
@@ -129,7 +134,10 @@ class Multiplier(Wrapper):
         return unpack(state["product"], width=self.word_bits, count=self.numbers_per_cycle)
 
     def verilog(self, *, module: str = "rng") -> str:
-        """Return the design as a module and a module of multipliers around it."""
+        """Return the design as a module and a module of multipliers around it.
+
+        The source's hierarchy is kept, so that it costs what it costs alone.
+        """
         lanes, inner, outer = self.numbers_per_cycle, self.design.word_bits, self.word_bits
         factor = f"$signed({v.literal(self.factor, bits=self.factor.bit_length() + 1)})"
         body = [
@@ -145,8 +153,14 @@ class Multiplier(Wrapper):
             f"assign out = {v.concat([f'product{j}' for j in range(lanes)])};",
         ]
         top = v.module(module, bus_bits=lanes * outer, body=body)
-        return self.design.verilog(module=f"{module}_source") + "\n" + top
+        return "\n".join([v.kept(self.design.verilog(module=f"{module}_source")), top])
 
     def resources(self) -> Resources:
-        """Return the FPGA resources by formula: one DSP slice per lane, its registers inside."""
-        return self.design.resources() + Resources(dsp=self.numbers_per_cycle)
+        """Return the FPGA resources by formula: one DSP slice per lane, its registers inside.
+
+        A power of two moves wires, and registers are all that is left.
+        """
+        lanes = self.numbers_per_cycle
+        if self.shifts:
+            return self.design.resources() + Resources(ff=lanes * self.design.word_bits)
+        return self.design.resources() + Resources(dsp=lanes)

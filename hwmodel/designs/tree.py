@@ -4,7 +4,6 @@ Written from the description of TreeGRNG (KU Leuven, ASP-DAC 2024): each bit of 
 significant first, compares a random word of its own with the probability of that branch.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from math import lcm
@@ -17,7 +16,7 @@ from hwmodel.designs.base import Codes, Design, Words, check_bits, check_range
 from hwmodel.designs.lfsr_group import LfsrGroup
 from hwmodel.designs.signed import decode_sign_magnitude
 from hwmodel.hashing import child_seed
-from hwmodel.luts import decision_luts, fitted_luts
+from hwmodel.luts import fitted_luts
 from hwmodel.normal import cell_masses, sign_magnitude_lsb
 from hwmodel.resources import Resources
 from hwmodel.trace import Activity, Signal, State
@@ -174,33 +173,21 @@ class TreeGrng(Design):
         lookup = v.table_function(f"threshold{level}", table, index_bits=level - 1, width=width)
         return [*lookup, f"wire bit{level} = x{level} > threshold{level}({prefix});"]
 
-    @property
-    def bram_bits_read(self) -> int:
-        """Return zero: thresholds are logic."""
-        return 0
-
     def resources(self) -> Resources:
         """Return the FPGA resources by formula: LFSRs, thresholds in logic, comparators."""
         return Resources(lut=fitted_luts(self.lut_terms()), ff=sum(self.widths))
 
     def lut_terms(self) -> dict[str, float]:
-        """Return the LUTs as amounts of fitted coefficients."""
-        return dict(_lut_terms(self.widths))
+        """Return the LUTs by level: there are nine shapes, and each was synthesised.
+
+        A level costs the same in every tree that has it; every LFSR is one LUT.
+        """
+        levels = {f"tree_level_{level}": 1.0 for level in range(1, self.bits)}
+        return {"lut": float(self.bits)} | levels
 
     def activity(self) -> Activity:
         """Return the activity of LFSRs, and of LUTs as measured on mapped netlists."""
         return Activity(lut=0.29, ff=0.5)
-
-
-@cache
-def _lut_terms(widths: tuple[int, ...]) -> Mapping[str, float]:
-    """Return the LUTs of a shape; cached, because a search asks for few shapes often."""
-    lfsrs = (LfsrGroup(count=1, bits=width, leap=1, seed=0) for width in widths)
-    levels = zip(_thresholds(widths)[1:], widths[1:], strict=True)
-    return {
-        "lut": sum(lfsr.resources().lut for lfsr in lfsrs),
-        "tree_decision": sum(decision_luts(table, width=width) for table, width in levels),
-    }
 
 
 @cache

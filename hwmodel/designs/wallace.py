@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel import verilog as v
+from hwmodel.block_ram import memory_resources
 from hwmodel.checks import require
 from hwmodel.designs.base import Codes, Design, Words, check_bits, check_range, index_bits
 from hwmodel.hashing import splitmix64
-from hwmodel.luts import counter_luts, fitted_luts
-from hwmodel.resources import Resources, block_ram
+from hwmodel.luts import fitted_luts
+from hwmodel.resources import Resources
 from hwmodel.trace import Activity, Signal, State, pack, unpack
 
 LANES = 4
@@ -222,19 +223,31 @@ class WallaceHadamard(Design):
         declared = f"reg [{self.bits - 1}:0] {', '.join(lines)};"
         return [declared, *v.registers(dict.fromkeys(nexts, "0"), nexts)]
 
+    @property
+    def bram_bits_read(self) -> int:
+        """Return the block RAM bits read per clock."""
+        return LANES * self.bits
+
     def resources(self) -> Resources:
         """Return the FPGA resources by formula: sum, differences, delays, addresses, memory."""
-        address_bits, b = index_bits(self.depth), self.bits
         return Resources(
             lut=fitted_luts(self.lut_terms()),
-            ff=2 * address_bits + 1 + sum(range(LANES)) * b,
-            bram=block_ram(self.depth, width=LANES * b).tiles,
+            ff=2 * index_bits(self.depth) + 1 + sum(range(LANES)) * self.bits + self._memory.ff,
+            bram=self._memory.bram,
         )
 
+    @property
+    def _memory(self) -> Resources:
+        return memory_resources(self.depth, width=LANES * self.bits, written=True)
+
     def lut_terms(self) -> dict[str, float]:
-        """Return the LUTs as amounts of fitted coefficients: four differences and the sum."""
-        fixed = LANES * self.bits + counter_luts(self.depth)
-        return {"lut": fixed, "hadamard_sum": self.bits}
+        """Return the LUTs as amounts of fitted coefficients.
+
+        Per bit there are four differences, three sums and three delay lines that are cleared; a
+        counter that wraps clears the bits set in ``depth``.
+        """
+        cleared = self.depth.bit_count() if self.depth.bit_count() > 1 else 0
+        return {"lut": 10 * self.bits + cleared + self._memory.lut, "hadamard_rest": 1}
 
     def activity(self) -> Activity:
         """Return the activity of random data and of two binary counters."""

@@ -84,9 +84,18 @@ class Wrapper(Design):
         """Return the signed Verilog expression of a word's code."""
         return self.design.verilog_code(word)
 
+    @property
+    def bram_bits_read(self) -> int:
+        """Return the block RAM bits read per clock."""
+        return self.design.bram_bits_read
+
     def resources(self) -> Resources:
         """Return the FPGA resources by formula."""
         return self.design.resources()
+
+    def lut_terms(self) -> dict[str, float]:
+        """Return the LUTs as amounts of fitted coefficients."""
+        return self.design.lut_terms()
 
     def activity(self) -> Activity:
         """Return the switching activity by formula."""

@@ -2,9 +2,9 @@
 
 import pytest
 
-from hwmodel import Clt, LfsrBank, Pool, Replicate, Resources, get_design
+from hwmodel import Clt, LfsrBank, Multiplier, Pool, Replicate, Resources, get_design
+from hwmodel.block_ram import block_ram
 from hwmodel.catalog import CATALOG
-from hwmodel.resources import block_ram
 
 # Large enough that one draw of start states or contents is like another.
 ROOMY = ["lfsr_bank:num_rngs=20,bits=12,leap=1", "pool:size=2048,lanes=8", "clt:terms=5,bits=6"]
@@ -20,7 +20,17 @@ def test_resources_known_from_synthesis():
 
 @pytest.mark.parametrize(
     ("depth", "width", "tiles"),
-    [(4095, 8, 1), (512, 64, 1), (64, 512, 7.5), (16, 2048, 28.5), (4, 8192, 114), (8192, 64, 16)],
+    [
+        (4095, 8, 1),
+        (512, 64, 1),
+        (64, 512, 7.5),
+        (16, 2048, 28.5),
+        (4, 8192, 114),
+        (8192, 64, 14.5),
+        (4221, 12, 1.5),
+        (11095, 96, 29.5),
+        (10504, 3, 1),
+    ],
 )
 def test_block_ram_known_from_synthesis(depth, width, tiles):
     assert block_ram(depth, width=width).tiles == tiles
@@ -43,6 +53,23 @@ def test_activity_by_formula_is_what_the_cycle_model_toggles(spec):
 def test_a_stacked_memory_pays_for_its_multiplexer():
     assert Pool(size=5000).resources() == Resources(lut=17, ff=15, bram=1.5)
     assert Pool(size=4093).resources().ff == 12
+
+
+def test_a_written_memory_has_whole_bytes():
+    assert block_ram(1024, width=48, written=True).tiles == 1.5
+    assert block_ram(1036, width=36, written=True).rows == 3
+
+
+def test_registers_that_wait_become_shift_registers():
+    assert Clt(terms=19, bits=10).resources() == Resources(lut=453, ff=592)
+    assert Clt(terms=16, bits=8).resources().ff == 402
+
+
+@pytest.mark.parametrize(("factor", "used"), [(99, {"dsp": 7}), (64, {"ff": 7 * 9})])
+def test_a_multiplier_by_a_power_of_two_is_registers(factor, used):
+    bank = LfsrBank(num_rngs=7, bits=9)
+    scaled = Multiplier(design=bank, factor=factor)
+    assert scaled.resources() == bank.resources() + Resources(**used)
 
 
 def test_power_scales_with_clock_and_lanes():

@@ -105,13 +105,13 @@ def test_a_fit_finds_the_coefficient_it_was_made_with():
             design=get_design(spec),
             family="inverse CDF",
             held_out=place % 3 == 2,
-            measured=luts(get_design(spec), table_stretch=1.5),
+            measured=luts(get_design(spec), magnitude_table=1.5),
             wall_s=1.0,
         )
         for place, spec in enumerate(POINTS["inverse CDF"])
     ]
     fitted = calibrate(points, points={"inverse CDF": POINTS["inverse CDF"]})
-    assert fitted.coefficients["table_stretch"] == pytest.approx(1.5, rel=0.02)
+    assert fitted.coefficients["magnitude_table"] == pytest.approx(1.5, rel=0.02)
     assert fitted.mean_error(held_out=True) < 0.02
     assert fitted.storage_errors() == []
 
