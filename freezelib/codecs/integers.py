@@ -95,9 +95,9 @@ class Integer(Codec):
         return (step * 0.5001).unsqueeze(2).expand(flat.shape).reshape(maps.shape)
 
 
-def low_groups(by_group: Tensor) -> int:
-    """How many of the groups ``[n, g]`` have their four-bit codes in the low nibbles."""
-    return (by_group.shape[1] + 1) // 2
+def low_groups(scale: Tensor) -> int:
+    """How many of the groups, of scales ``[n, g]``, have their four-bit codes in low nibbles."""
+    return (scale.shape[1] + 1) // 2
 
 
 def to_values(codes: Tensor, step: Tensor, zero: Tensor | None) -> None:
