@@ -28,6 +28,9 @@ class Probe:
     kl: float
     nrmse: float
 
+    def __str__(self) -> str:
+        return f"agreement {self.agreement:.3f}, KL {self.kl:.2g}, NRMSE {self.nrmse:.3f}"
+
 
 class Gate:
     """Holds what a suffix says of coded maps against what it says of the exact ones.

@@ -16,11 +16,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+from torch import nn
+
 from freezelib.augment import Augmentation
 from freezelib.cache import CacheRecipe
 from freezelib.frozen import FrozenPrefix
+from freezelib.gate import Gate
+from freezelib.hashing import permutation
 from freezelib.images import ImageSet
 from freezelib.rehearsal import AS_TRAINED, Rehearsal, Rehearsals
+from freezelib.schedule import CompressionSchedule
 from freezelib.storage_plan import Candidate, StoragePlan, describe
 
 CODECS = ("raw", "int8+lz4", "int4+zstd", "int2+zstd")
@@ -37,6 +43,7 @@ def plan_storage(
     budget_bytes: int,
     augmentation: Augmentation | None = None,
     template: CacheRecipe | None = None,
+    suffix: nn.Module | None = None,
     codecs: Sequence[str] = CODECS,
     fractions: Sequence[float] = FRACTIONS,
     stored_views: Sequence[int] = STORED_VIEWS,
@@ -50,6 +57,8 @@ def plan_storage(
         budget_bytes: What the cache may take.
         augmentation: What training will do to each sample.
         template: Everything else about the recipe.
+        suffix: What will be trained; codecs that it does not bear, by the gate of the compression
+            schedule (which a training applies as well), are refused.
         codecs: Addresses of the codecs to try.
         fractions: Shares of sensitive channels to try, by similarity (``corr``), and by error
             energy behind a corrector.
@@ -71,18 +80,22 @@ def plan_storage(
         data_fingerprint=data.fingerprint,
     )
     candidates: list[Candidate] = []
-    refused: dict[str, str] = {}
+    samples = _probe_size(prefix, data, augmentation, stored_views, probe_samples)
+    refused = {} if suffix is None else _not_borne(suffix, prefix, data, codecs, samples)
     with tempfile.TemporaryDirectory() as folder:
         rehearsals = Rehearsals(
             prefix,
             data,
             augmentation,
-            samples=_probe_size(prefix, data, augmentation, stored_views, probe_samples),
+            samples=samples,
             folder=Path(folder),
             seed=template.order_seed,
         )
         for arm in _arms(template, rehearsals.map_shape, fractions, stored_views):
-            for recipe in (replace(arm, codec=codec) for codec in codecs):
+            for codec in codecs:
+                if codec in refused:
+                    continue
+                recipe = replace(arm, codec=codec)
                 try:
                     found = rehearsals.hold(recipe)
                 except ValueError as error:
@@ -110,6 +123,20 @@ def _probe_size(
     per_image = 8 + 2 * len(augmentation.views) + 2 * max((0, *stored_views))
     map_bytes = 4 * prefix(data.read(slice(0, 1))).numel()
     return max(2, min(wanted, len(data), _PROBE_BYTES // (per_image * map_bytes)))
+
+
+def _not_borne(
+    suffix: nn.Module, prefix: FrozenPrefix, data: ImageSet, codecs: Sequence[str], samples: int
+) -> dict[str, str]:
+    """The codecs that do not pass the gate, and why."""
+    rows = torch.from_numpy(permutation(len(data))[:samples])
+    gate = Gate(prefix(data.read(rows)), suffix)
+    probes = {codec: gate.probe(codec) for codec in codecs}
+    return {
+        codec: f"the suffix does not bear it: {probe}"
+        for codec, probe in probes.items()
+        if probe is not None and not CompressionSchedule.parse(codec).passes(probe)
+    }
 
 
 def _arms(

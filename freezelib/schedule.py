@@ -91,6 +91,10 @@ class CompressionSchedule:
         """The codec that is named at a depth, given as a share of the cuts."""
         return [codec for depth, codec in self.steps if depth <= depth_fraction + 1e-9][-1]
 
+    def passes(self, probe: Probe) -> bool:
+        """Whether the suffix says enough of the same."""
+        return probe.agreement >= self.min_agreement or probe.kl <= self.max_kl
+
     def choose(self, depth_fraction: float, maps: Tensor, suffix: nn.Module) -> CodecChoice:
         """The boldest codec at a depth with which the suffix still says the same.
 
@@ -114,8 +118,8 @@ class CompressionSchedule:
                 said.append(f"{codec} cannot code these maps")
                 continue
             probes.append(asdict(probe))
-            passes = self._passes(probe)
-            said.append(f"{codec} {'passes' if passes else 'fails'}: {_said(probe)}")
+            passes = self.passes(probe)
+            said.append(f"{codec} {'passes' if passes else 'fails'}: {probe}")
             if passes:
                 return CodecChoice(
                     codec=codec, wanted=wanted, reason="; ".join(said), probes=probes
@@ -130,16 +134,9 @@ class CompressionSchedule:
         last = [str(replace(spec, quantiser=name, parameters=())) for name in LAST_RESORTS]
         yield from dict.fromkeys([*back, *last])
 
-    def _passes(self, probe: Probe) -> bool:
-        return probe.agreement >= self.min_agreement or probe.kl <= self.max_kl
-
 
 def _step(item: str) -> tuple[float, str]:
     codec, at, depth = item.partition("@")
     if at and not re.fullmatch(r"\d*\.?\d+", depth):
         raise ValueError(f"A step of a schedule reads CODEC@DEPTH, but got {item!r}.")
     return (float(depth) if at else 0.0), codec.strip()
-
-
-def _said(probe: Probe) -> str:
-    return f"agreement {probe.agreement:.3f}, KL {probe.kl:.2g}, NRMSE {probe.nrmse:.3f}"

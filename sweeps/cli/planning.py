@@ -43,6 +43,7 @@ def plan(options: argparse.Namespace) -> int:
         budget_bytes=budget_bytes,
         augmentation=augmentation(config.cache),
         template=recipe_template(config.cache),
+        suffix=halves.suffix,
     )
     settings = _settings(config, found)
     if options.json:

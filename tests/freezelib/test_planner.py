@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from frozen_samples import frozen_prefix, labelled_images, read_rows
+from frozen_samples import frozen_prefix, halves, labelled_images, read_rows
 from torch import nn
 
 from freezelib.augment import Augmentation, get_view
@@ -195,6 +195,21 @@ def test_a_codec_that_cannot_hold_the_maps_is_named(images):
     assert set(plan.refused) == {"f16, 1 view"}
     with pytest.raises(ValueError, match="Nothing can be cached"):
         planned(images, prefix=FrozenPrefix(huge), codecs=("f16",))
+
+
+def test_a_codec_that_the_suffix_does_not_bear_is_refused(images):
+    prefix, suffix = halves()
+    head = nn.Sequential(nn.Flatten(), nn.Linear(4 * 12 * 12, 500))
+    options = {"prefix": FrozenPrefix(prefix), "codecs": ("raw", "int8", "int2")}
+    trusting = planned(images, suffix=suffix, **options)
+    with torch.no_grad():
+        head[1].weight.mul_(1e3)  # sure of one of many classes, and of another one close by
+    wary = planned(images, suffix=head, **options)
+    assert {c.recipe.codec for c in trusting.candidates} >= {"raw", "int8"}
+    assert "int2" not in {c.recipe.codec for c in wary.candidates}
+    assert "the suffix does not bear it: agreement 0." in wary.refused["int2"]
+    with pytest.raises(ValueError, match="Nothing can be cached here: the suffix does not bear"):
+        planned(images, suffix=head, prefix=options["prefix"], codecs=("int2",))
 
 
 def test_the_recipe_is_ready_to_be_built(images, tmp_path):
