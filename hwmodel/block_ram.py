@@ -5,16 +5,16 @@ shape takes its rows side by side, in as many bits as fit, and a multiplexer pic
 shapes waste no depth, but the multiplexer has an input per row and bit.
 """
 
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from hwmodel.resources import Resources
 
-# Address bits, widths from the narrowest (each twice as deep as the next), cost in the unit of
-# Yosys' library of block RAMs, and tiles of 36 Kbit. Widths of 9 and more use the parity bits.
-_KINDS = (
-    (14, (1, 2, 4, 9, 18, 36), 129, 0.5),
-    (15, (1, 2, 4, 9, 18, 36, 72), 257, 1.0),
+# Width, address bits, cost in the unit of Yosys' library of block RAMs, and tiles of 36 Kbit.
+# Widths of 9 and more use the parity bits.
+_SHAPES = (
+    *((wide, 14 - log, 129, 0.5) for log, wide in enumerate((1, 2, 4, 9, 18, 36))),
+    *((wide, 15 - log, 257, 1.0) for log, wide in enumerate((1, 2, 4, 9, 18, 36, 72))),
 )
 # Cost of one bit of one more input of a multiplexer, or of one more written row.
 _CHOICE_COST = 0.5
@@ -27,8 +27,7 @@ _MUX_LUTS = (0, 0, 1, 1, 1, 2, 2, 3, 3, 5, 4, 4, 4, 5, 5, 6, 5)
 _LARGE_MUX_LUTS = (2.0, 0.43)
 
 
-@dataclass(frozen=True, order=True)
-class BlockRam:
+class BlockRam(NamedTuple):
     """How a memory is built from block RAMs.
 
     Attributes:
@@ -51,23 +50,14 @@ def block_ram(depth: int, *, width: int, written: bool = False) -> BlockRam:
         width: Bits per word, all read in one clock.
         written: Whether the memory has a write port, and so whole bytes only.
     """
-    return min(
-        _built(depth, width, written=written, deep=1 << bits - log, wide=wide, price=(cost, tiles))
-        for bits, widths, cost, tiles in _KINDS
-        for log, wide in enumerate(widths)
-    )
-
-
-def _built(
-    depth: int, width: int, *, written: bool, deep: int, wide: int, price: tuple[int, float]
-) -> BlockRam:
-    """Return the memory built from block RAMs of one shape."""
-    rows = -(-depth // deep)
-    byte = min(_BYTE, wide) if written else 1
-    pieces = -(-rows * (-(-width // byte) * byte) // wide)
-    choices = (rows - 1) * width + (rows if written and rows > 1 else 0)
-    cost, tiles = price
-    return BlockRam(cost * pieces + _CHOICE_COST * choices, tiles * pieces, rows)
+    built = []
+    for wide, address_bits, cost, tiles in _SHAPES:
+        rows = (depth - 1 >> address_bits) + 1
+        byte = min(_BYTE, wide) if written else 1
+        pieces = -(-rows * (-(-width // byte) * byte) // wide)
+        choices = (rows - 1) * width + (rows if written and rows > 1 else 0)
+        built.append((cost * pieces + _CHOICE_COST * choices, tiles * pieces, rows))
+    return BlockRam(*min(built))
 
 
 def memory_resources(depth: int, *, width: int, written: bool = False) -> Resources:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hwmodel.audit import Audit
 from hwmodel.designs.base import Design
 from hwmodel.directions import clocks_per_step
-from hwmodel.power import Power
+from hwmodel.power import Power, estimate_power
 from hwmodel.resources import ZCU102, Device, Resources
 from hwmodel.technologies import technology_names
 
@@ -53,12 +53,20 @@ def score(design: Design, technology: str, clock_mhz: float, *, num_weights: int
         ValueError: If the technology is unknown, or the clock or the weights not positive.
     """
     audit = design.audit(num_weights)
-    power = design.power(technology, clock_mhz=clock_mhz)
+    resources = design.resources()
+    power = estimate_power(
+        resources,
+        activity=design.activity(),
+        bram_bits_read=design.bram_bits_read,
+        numbers_per_cycle=design.numbers_per_cycle,
+        technology=technology,
+        clock_mhz=clock_mhz,
+    )
     clocks = clocks_per_step(num_weights, numbers_per_cycle=design.numbers_per_cycle)
     pass_pj = design.numbers_per_step(num_weights) * power.energy_pj
     return Score(
         spec=design.spec,
-        resources=design.resources(),
+        resources=resources,
         power=power,
         audit=audit,
         numbers_per_cycle=design.numbers_per_cycle,

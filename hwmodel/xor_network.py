@@ -63,5 +63,11 @@ def shared_rows(rows: Rows) -> tuple[int, ...]:
 
 @lru_cache(maxsize=4096)
 def xor_network_luts(rows: Rows) -> int:
-    """Return the six-input LUTs of the network."""
-    return sum(xor_luts(xor.weight) for xor in xor_network(rows))
+    """Return the six-input LUTs of the network, without making it."""
+    light = [row for row in rows if row.bit_count() <= LUT_INPUTS]
+    weights = [row.bit_count() for row in light]
+    for row in rows:
+        if row.bit_count() > LUT_INPUTS:
+            on_light = [(row ^ earlier).bit_count() + 1 for earlier in light]
+            weights.append(min([row.bit_count(), *on_light]))
+    return sum(map(xor_luts, weights))

@@ -189,18 +189,23 @@ def _adders(terms: int, bits: int) -> Resources:
     one. An operand that waits through three registers does so in a shift register, a LUT per bit.
     """
     lut = ff = 0
-    operands = [(bits, 0)] * terms  # width, and registers that only hand on
-    while len(operands) > 1:
-        pairs = list(zip(operands[::2], operands[1::2], strict=False))
-        waiting = [(width, held + 1) for width, held in operands[2 * len(pairs) :]]
-        for pair in pairs:
-            short, long = sorted(width for width, _ in pair)
-            lut += short + (long > short + 1)
-            in_luts = sum(width for width, held in pair if held >= _SHIFT_REGISTER)
-            in_ffs = sum(width * held for width, held in pair if held < _SHIFT_REGISTER)
-            lut, ff = lut + in_luts, ff + in_ffs
-        operands = [(max(a[0], b[0]) + 1, 1) for a, b in pairs] + waiting
-    return Resources(lut=lut, ff=ff + operands[0][0])
+    count, width, held = terms, bits, 0  # operands of a level, and registers of each
+    odd: tuple[int, int] | None = None  # width and registers of one that waits for a partner
+    while count > 1 or odd:
+        pairs, left = divmod(count, 2)
+        lut, ff = lut + pairs * width, ff + 2 * pairs * width * held
+        if left and odd:
+            short, waited = odd
+            shifted = waited >= _SHIFT_REGISTER
+            lut += short + (width > short + 1) + shifted * short
+            ff += width * held + (not shifted) * short * waited
+        if bool(left) != bool(odd):
+            short, waited = odd or (width, held)
+            odd = short, waited + 1
+        else:
+            pairs, odd = pairs + left, None
+        count, width, held = pairs, width + 1, 1
+    return Resources(lut=lut, ff=ff + width)
 
 
 @lru_cache(maxsize=8)

@@ -1,12 +1,17 @@
-"""LUTs of look-up tables: by rule, counted beforehand, and why their sizes are what they are."""
+"""LUTs of look-up tables and of XOR networks: by rule, counted beforehand, built."""
 
 from itertools import islice
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from hwmodel.gf2 import TAPS, apply, leap_rows, power, shift_map
+from hwmodel.luts import xor_luts
 from hwmodel.sampling import FAMILIES, random_designs
 from hwmodel.table_counts import count, counted, shapes
 from hwmodel.table_luts import TableLuts, table_luts
+from hwmodel.xor_network import xor_network, xor_network_luts
 
 SHAPES = list(shapes())
 
@@ -58,3 +63,22 @@ def test_random_designs_are_of_all_families_and_of_no_shape_twice():
     fresh = [design for _, design in islice(random_designs(4, known=known), 100)]
     names = [design.name for design in (*known, *fresh)]
     assert len(set(names)) == len(names)
+
+
+@given(st.integers(2, 24), st.integers(1, 300), st.sampled_from(["fibonacci", "galois"]))
+def test_a_network_has_the_luts_that_are_counted_without_it(bits, leap, form):
+    rows = leap_rows(TAPS[bits], form, leap)
+    assert xor_network_luts(rows) == sum(xor_luts(xor.weight) for xor in xor_network(rows))
+    built: dict[int, int] = {}
+    for xor in xor_network(rows):
+        built[xor.row] = xor.mask ^ (0 if xor.base is None else built[xor.base])
+    assert tuple(built[bit] for bit in range(bits)) == rows
+
+
+@given(st.integers(2, 24), st.integers(0, 300), st.sampled_from(["fibonacci", "galois"]))
+def test_rows_walked_shift_by_shift_are_those_of_the_power(bits, leap, form):
+    linear = power(shift_map(TAPS[bits], form), leap)
+    state = (0b1011_0110_0111_0001_1010_1101 % (1 << bits)) or 1
+    rows = leap_rows(TAPS[bits], form, leap)
+    image = sum((state & row).bit_count() % 2 << bit for bit, row in enumerate(rows))
+    assert image == apply(linear, state)
