@@ -68,7 +68,8 @@ def find_cuts(
     total = sum(w.macs for w in work.values())
     before = dict(zip(order, accumulate(work[n].macs for n in order), strict=True))
     if at is None:
-        nodes = [_smallest(list(same), work) for _, same in groupby(nodes, before.__getitem__)]
+        same_work = groupby(nodes, before.__getitem__)
+        nodes = [_smallest(list(same), work) for macs, same in same_work if macs or not total]
     else:
         ends = {_end_of(name, nodes, order, work) for name in at}
         nodes = [node for node in nodes if node in ends]

@@ -153,6 +153,20 @@ def test_of_places_with_no_work_between_them_the_smallest_map_is_cut():
     assert [cut.map_shape for cut in find_cuts(narrowing, x)] == [(3, 4, 4)]
 
 
+def test_there_is_work_before_a_cut_also_in_a_suffix():
+    model = nn.Sequential(
+        nn.AvgPool2d(2),
+        nn.Sequential(conv(), nn.AvgPool2d(4)),  # the smallest map; behind it none, then a large
+        nn.Sequential(nn.AvgPool2d(2), nn.Upsample(scale_factor=4)),
+        nn.Sequential(conv(), conv()),
+    ).eval()
+    x = torch.randn(2, 3, 16, 16)
+    cuts = find_cuts(model, x)
+    assert [cut.node for cut in cuts] == ["_1_1", "_3_0"]
+    prefix, suffix = split(model, cuts[0], example_input=x)
+    assert [cut.node for cut in find_cuts(suffix, prefix(x).detach())] == ["_3_0"]
+
+
 def test_cuts_are_had_by_the_names_of_modules():
     model, x = built("resnet20:width=2", 8)
     every = find_cuts(model, x)
