@@ -135,7 +135,7 @@ read = pa.total_allocated_bytes() - before
 assert read < 0.05 * sum(t.nbytes for t in tables), read
 ray.kill(ray.get_actor("freezo-feature-caches", namespace="freezo"))
 again = share_through_ray(cache)          # no registry: the files
-assert again.chunk(0).labels.equal(shared.chunk(0).labels)
+assert again.window([0]).labels.equal(shared.window([0]).labels)
 print("shared")
 """
     _freezo(
