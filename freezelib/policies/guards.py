@@ -77,7 +77,7 @@ class Guards:
             saved_s: What it would save in each epoch after it, in the same unit.
         """
         left = stats.epochs - stats.epoch
-        if left <= self.unfreeze_last:
+        if self.unfreeze_last and left <= self.unfreeze_last:
             return Decision(0, f"the last {self.unfreeze_last} epochs train everything")
         k = self.permitted(target, stats)
         if k == stats.k:

@@ -29,7 +29,7 @@ guard_sets = st.builds(
 @given(
     guards=guard_sets,
     target=st.integers(0, 10),
-    epoch=st.integers(0, 19),
+    epoch=st.integers(0, 20),
     k=st.integers(0, 10),
     build_s=st.floats(0, 10),
     saved_s=st.floats(0, 2),
@@ -38,7 +38,7 @@ def test_a_freeze_is_kept_deepened_or_ended_and_always_explained(
     guards, target, epoch, k, build_s, saved_s
 ):
     decision = decide(guards, target, epoch=epoch, k=k, build_s=build_s, saved_s=saved_s)
-    if 20 - epoch <= guards.unfreeze_last:
+    if 20 - epoch <= guards.unfreeze_last > 0:
         assert decision.k == 0
     else:
         assert decision.k == k or k < decision.k <= target
@@ -88,6 +88,10 @@ def test_the_last_epochs_train_everything_again():
     assert decide(guards, 7, epoch=17, k=7).k == 7
     ended = decide(guards, 7, epoch=18, k=7)
     assert (ended.k, ended.reason) == (0, "the last 2 epochs train everything")
+
+
+def test_nothing_thaws_by_itself_when_the_training_is_over():
+    assert decide(Guards(), 7, epoch=20, k=7).k == 7
 
 
 def test_epochs_to_come_count_only_while_frozen():
