@@ -7,7 +7,7 @@ measured in seconds, builds included. Beside it stands what a policy sees: gradi
 delta and plasticity of each block in a training in which nothing is frozen, and what it takes to
 look.
 
-python benchmarks/freezelib_policies.py [--seeds 0 1] [--samples 4000] [--epochs 20]
+python benchmarks/freezelib_policies.py [--seeds 0 1 2] [--samples 4000] [--epochs 20]
 """
 
 import argparse
@@ -50,7 +50,7 @@ MEASURES = ("gradient_norm", "weight_delta", "plasticity")
 def main() -> None:
     """Watch one training, then train with every policy."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--samples", type=int, default=4000)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--policies", nargs="*", default=POLICIES)
@@ -156,15 +156,18 @@ def rounded(values: tuple[float, ...] | None) -> list[float] | None:
 
 
 def table(runs: list[dict[str, object]]) -> list[dict[str, object]]:
-    """One row per policy: means, and accuracies with their intervals."""
+    """One row per policy: means, and the paired differences to the training without freezing."""
     rows = []
     for policy in dict.fromkeys(run["policy"] for run in runs):
         mine = [run for run in runs if run["policy"] == policy]
         row: dict[str, object] = {"policy": policy, "n": len(mine)}
         for name in ("macs_saved", "events", "train_wall_s", "build_wall_s"):
             row[name] = statistics.fmean(run[name] for run in mine)
+        unfrozen = [run for run in runs if run["policy"] == "never"]
         for test in fashion.TEST_SETS:
-            row[test] = fashion.interval([run[test] for run in mine])
+            row[test] = statistics.fmean(run[test] for run in mine)
+            pairs = [[run[test] for run in some] for some in (mine, unfrozen)]
+            row[f"{test} against never"] = fashion.paired(*pairs)
         rows.append(row)
     return rows
 
