@@ -14,6 +14,9 @@ from torch import Tensor
 
 from zo.weights import Block, Weight, cut_blocks
 
+STRETCH = 1 << 15
+"""Entries of a table that are added at a time: 128 KiB as float32."""
+
 Terms = Mapping[int, float]
 """What to add: token of a perturbation, or a slot below 0 -> coefficient of its values."""
 
@@ -61,29 +64,27 @@ class Filler(ABC):
     def _add_all(self, out: Tensor, terms: Terms, start: int) -> None:
         for token, coef in terms.items():
             if token < 0:
-                add_cyclic(out, self.slots[token], start, coef, period=self.room)
+                add_cyclic(out, self.slots[token], start, coef)
             else:
                 self.add(out, token, start, coef)
 
 
-def add_cyclic(out: Tensor, table: Tensor, place: int, coef: float, *, period: int) -> None:
-    """Add ``coef * table[place:]`` to ``out``, going round at ``period``.
+def add_cyclic(out: Tensor, table: Tensor, place: int, coef: float) -> None:
+    """Add ``coef * table[(place + i) % period]`` to every ``out[i]``.
+
+    It goes in stretches, since torch makes a copy of an integer operand in the result's precision.
 
     Args:
         out: Where to add.
-        table: One period, and possibly the beginning of the next, which saves going round.
-        place: Where to begin; taken modulo ``period``.
+        table: One period, shape ``(period,)``.
+        place: Where to begin; taken modulo the period.
         coef: Factor of the table's entries.
-        period: Entries after which the table begins again.
     """
-    place %= period
-    piece = table[place : place + out.numel()]
-    if piece.numel() == out.numel():
-        out.add_(piece, alpha=coef)
-    else:
-        out[: piece.numel()].add_(piece, alpha=coef)
-        rest = place + piece.numel()
-        add_cyclic(out[piece.numel() :], table, rest, coef, period=period)
+    done, place = 0, place % table.numel()
+    while done < out.numel():
+        piece = table[place : place + min(STRETCH, out.numel() - done)]
+        out[done : done + piece.numel()].add_(piece, alpha=coef)
+        done, place = done + piece.numel(), (place + piece.numel()) % table.numel()
 
 
 class Sweep:

@@ -1,6 +1,7 @@
 """One linear feedback shift register: the building block on its own."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
@@ -50,7 +51,7 @@ class Lfsr(Design):
             fix="an LFSR has no more bits to read than it has state",
         )
 
-    @property
+    @cached_property
     def group(self) -> LfsrGroup:
         """Return the register as a group of one."""
         return LfsrGroup(

@@ -23,7 +23,7 @@ from hwmodel.weaving import prolonged, weave
 
 Rotation = Literal["ring", "barrel", "none"]
 
-# A whole period of at most this many codes (64 MiB) is kept and copied from.
+# A whole period of at most this many codes (32 MiB at up to 15 bits) is kept and copied from.
 _KEPT_PERIOD = 1 << 24
 
 # Longer stretches are woven in blocks.
@@ -125,6 +125,9 @@ class LfsrBank(Design):
         check_range(start, length)
         if self.period_clocks * self.num_rngs <= _KEPT_PERIOD:
             return read_cyclic(_whole_period(self), start, length)
+        return self._stretch(start, length)
+
+    def _stretch(self, start: int, length: int) -> Codes:
         return self._weave(start, length) if length >= _WOVEN else self._gather(start, length)
 
     def _weave(self, start: int, length: int) -> Codes:
@@ -262,8 +265,8 @@ def _repeats_early(bank: LfsrBank, phases: NDArray[np.int64]) -> bool:
 
 
 @lru_cache(maxsize=4)
-def _whole_period(bank: LfsrBank) -> Codes:
-    return unroll(bank._weave(0, bank.period_clocks * bank.num_rngs))
+def _whole_period(bank: LfsrBank) -> Words:
+    return unroll(bank.period_codes())
 
 
 @lru_cache(maxsize=4)

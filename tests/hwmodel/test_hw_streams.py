@@ -47,6 +47,13 @@ def test_stream_repeats_after_its_period(design, start):
     assert np.array_equal(design.codes(start, 200), design.codes(start + design.period, 200))
 
 
+@given(designs)
+def test_a_whole_period_is_the_stream(design):
+    period = design.period_codes()
+    assert np.array_equal(period, design.codes(0, design.period))
+    assert period.dtype == (np.int16 if design.word_bits < 16 else np.int32)
+
+
 @given(banks)
 def test_bank_has_zero_mean_over_a_period(bank):
     codes = bank.codes(0, bank.period)

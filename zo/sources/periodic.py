@@ -7,7 +7,7 @@ perturbing anew are one pass over the weights.
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hwmodel.checks import require
+from hwmodel.designs.base import Words
 from zo.sources.base import Source
 from zo.sweep import Filler, Terms, add_cyclic
 
@@ -116,15 +117,15 @@ class Periodic(Source):
         return PeriodicFiller(self, dtype, device)
 
     @cached_property
-    def table(self) -> NDArray[Any]:
-        """One period and the beginning of the next, as the narrowest integers that hold it."""
+    def table(self) -> Words:
+        """One period, as the narrowest integers that hold it; shared, so read only."""
         require(
             self.period <= _LONGEST,
             law=f"period <= {_LONGEST} numbers",
             got=f"{self.spec} with a period of {self.period}",
             fix="take fewer bits or fewer RNGs: the period's table is held in memory",
         )
-        return _table(self.design())
+        return self.design().period_codes()
 
     @cached_property
     def _period(self) -> int:
@@ -136,20 +137,7 @@ class Periodic(Source):
 
     @cached_property
     def _squares(self) -> "_Squares":
-        return _Squares(self.table[: self.period])
-
-
-@lru_cache(maxsize=8)
-def _table(design: Any) -> NDArray[Any]:
-    size = design.period
-    reach = min(size, WINDOW)
-    narrow = np.int16 if design.bits < 16 else np.int32
-    table = np.empty(size + reach, narrow)
-    for start in range(0, size, WHOLE):
-        stop = min(start + WHOLE, size)
-        table[start:stop] = design.codes(start, stop - start)
-    table[size:] = table[:reach]
-    return table
+        return _Squares(self.table)
 
 
 class _Squares:
@@ -203,4 +191,4 @@ class PeriodicFiller(Filler):
     def add(self, out: Tensor, token: int, start: int, coef: float) -> None:
         """Add a window of the stream."""
         place = self._phase(token) + start
-        add_cyclic(out, self._table, place, coef * self._lsb, period=self._period)
+        add_cyclic(out, self._table, place, coef * self._lsb)
