@@ -8,8 +8,9 @@ the machine may be shared; the wall time is beside it. Most banks here have peri
 is kept.
 
 A first score is of a shape that the process has not scored before: the design is made from its
-parameters and scored once. That is done in several fresh processes, and the median of each shape
-counts, so that what interrupts a process once is no shape's time.
+parameters and scored once. That is done in several fresh processes, each with an order of its own,
+and the median of each shape counts: what interrupts every process somewhere, as the collection of
+garbage does, is no shape's time.
 """
 
 import json
@@ -21,6 +22,7 @@ from dataclasses import fields
 from functools import partial
 from itertools import islice
 from math import log2
+from random import Random
 from statistics import median
 
 from reporting import write_result
@@ -56,13 +58,13 @@ WARMING = ("lfsr-8", "inverse-cdf-8", "box-muller-12", "wallace-1024x12")
 
 def main() -> None:
     if "--first-scores" in sys.argv:
-        print(json.dumps(first_scores()))
+        print(json.dumps(first_scores(order=int(sys.argv[-1]))))
         return
     streams = {name: stream_row(name) for name in STREAMS}
     for name, row in streams.items():
         rates = " ".join(f"{key}: {rate / 1e6:6.0f}" for key, rate in row["codes_per_s"].items())
         print(f"{name:48s} period 2^{row['log2 period']:.1f}  {rates}  million codes/s")
-    runs = [run_first_scores() for _ in range(PROCESSES)]
+    runs = [run_first_scores(order) for order in range(PROCESSES)]
     families = scores_by_family(runs)
     for family, row in families.items():
         print(f"first score of a {family:18s} {row}")
@@ -102,25 +104,31 @@ def timed(call: Callable[[], object]) -> tuple[float, float]:
     return time.process_time() - own, time.perf_counter() - wall
 
 
-def run_first_scores() -> dict:
-    command = [sys.executable, __file__, "--first-scores"]
+def run_first_scores(order: int) -> dict:
+    command = [sys.executable, __file__, "--first-scores", str(order)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(done.stdout)
 
 
-def first_scores() -> dict:
-    """Return the microseconds of scoring shapes for the first time in this process."""
+def first_scores(*, order: int) -> dict:
+    """Return the microseconds of scoring shapes for the first time in this process.
+
+    Args:
+        order: Seed of the order in which they are scored; the rows are in the order drawn.
+    """
     warming = {
         name: 1e6 * timed(lambda name=name: priced(get_design(name)))[0] for name in WARMING
     }
-    rows = []
-    for family, drawn in islice(random_designs(SEED), SHAPES):
+    shapes = list(islice(random_designs(SEED), SHAPES))
+    rows = {}
+    for place in Random(order).sample(range(SHAPES), SHAPES):
+        family, drawn = shapes[place]
         forget()
         given = {field.name: getattr(drawn, field.name) for field in fields(drawn)}
         make = partial(type(drawn), **given)
         own, _ = timed(lambda make=make: priced(make()))
-        rows.append((family, drawn.spec, 1e6 * own))
-    return {"warming": warming, "rows": rows}
+        rows[place] = (family, drawn.spec, 1e6 * own)
+    return {"warming": warming, "rows": [rows[place] for place in range(SHAPES)]}
 
 
 def priced(design: Design) -> object:

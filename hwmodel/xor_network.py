@@ -64,10 +64,12 @@ def shared_rows(rows: Rows) -> tuple[int, ...]:
 @lru_cache(maxsize=4096)
 def xor_network_luts(rows: Rows) -> int:
     """Return the six-input LUTs of the network, without making it."""
-    light = [row for row in rows if row.bit_count() <= LUT_INPUTS]
-    weights = [row.bit_count() for row in light]
-    for row in rows:
-        if row.bit_count() > LUT_INPUTS:
+    # A row that only moves a bit takes no LUT, and nothing gains from being built on it.
+    built = [row for row in rows if row & (row - 1)]
+    light = [row for row in built if row.bit_count() <= LUT_INPUTS]
+    luts = len(light)
+    for row in built:
+        if (weight := row.bit_count()) > LUT_INPUTS:
             on_light = [(row ^ earlier).bit_count() + 1 for earlier in light]
-            weights.append(min([row.bit_count(), *on_light]))
-    return sum(map(xor_luts, weights))
+            luts += xor_luts(min([weight, *on_light]))
+    return luts
