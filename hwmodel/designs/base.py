@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from itertools import repeat
 from typing import ClassVar
 
@@ -18,6 +19,9 @@ from hwmodel.trace import Activity, Signal, State, ToggleCounter, Trace
 
 Codes = NDArray[np.int32]
 Words = NDArray[np.signedinteger]
+
+# A period is made in stretches, so that no wider copy of all of it is ever held.
+_STRETCH = 1 << 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +89,26 @@ class Design(ABC):
         Returns:
             Integer codes, shape ``(length,)``, int32.
         """
+
+    def period_codes(self) -> Words:
+        """Return one period of the golden stream, shape ``(period,)``; shared, so read only.
+
+        Integers are as narrow as the numbers allow: 16 bits, or 32 for numbers of 16 bits or more.
+
+        Raises:
+            ValueError: If no period is known.
+        """
+        require(
+            self.period is not None,
+            law="the period is known",
+            got=f"{self.kind}, for which no formula is known",
+            fix="read stretches with codes(start, length)",
+        )
+        return _period_codes(self)
+
+    def _stretch(self, start: int, length: int) -> Codes:
+        """Return a stretch of the stream, made anew: what ``period_codes`` is filled with."""
+        return self.codes(start, length)
 
     @abstractmethod
     def decode(self, words: Words) -> Codes:
@@ -223,6 +247,18 @@ class Design(ABC):
             f"`a multiplied design is uniform` must hold, but got {self.kind}: "
             "a Gaussian source has the right norm; multiply a pool or a bank"
         )
+
+
+@lru_cache(maxsize=8)
+def _period_codes(design: Design) -> Words:
+    size = design.period
+    assert size is not None
+    narrow: type[np.signedinteger] = np.int16 if design.word_bits < 16 else np.int32
+    codes = np.empty(size, narrow)
+    for start in range(0, size, _STRETCH):
+        stop = min(start + _STRETCH, size)
+        codes[start:stop] = design._stretch(start, stop - start)
+    return codes
 
 
 def _spell(value: Design | int | str | tuple[int, ...] | None) -> str:
