@@ -1,183 +1,161 @@
-"""What a perturbation source is worth: adaptation of a pretrained network to drifted digits.
+"""What a perturbation source is worth: adaptation of a pretrained network to drifted images.
 
-The bundled 8x8 digits; a bias-free network 64-256-256-16 (86,016 weights) is trained by Adam on
-700 originals, then by a zeroth-order optimizer on 600 others that are shifted by one pixel, and
-tested on the remaining 497, shifted likewise. Two-sided, one perturbation per step, eps 1e-3,
-batch 64, learning rate falling linearly to zero. A seed stands for the split, the pretrained
-network and the batches, and is the same in all arms. The arms of ``sources`` choose their learning
-rate alike, the better of two on a seed that is not reported; the other studies name theirs.
+Two-sided, one perturbation per step, eps 1e-3, batch 64. Tasks and parts are described in
+``zo_tasks.py``, how rates are chosen in ``zo_tuning.py``. Studies:
 
-    python benchmarks/zo_accuracy.py --seeds 5 --studies sources
-    python benchmarks/zo_accuracy.py --seeds 3 --studies curve scaling leap bits
+- ``references``: no adaptation, and Adam with backpropagation on the same batches.
+- ``sources``: fresh numbers, pool and bank at their defaults; differences to Gaussian by seed.
+- ``curve``: accuracy against distinct directions, pools and banks, repaired and in every trap.
+- ``scaling``: modulus scales at the rate that is best for ``exact``, and at the rate that is
+  equivalent to it; numbers uniform over [0, 1) as the control.
+- ``leap``: a bank with and without leap at every rate of the grid.
+- ``bits``: bit widths of a pool; those of a bank are in ``curve``.
+
+    python benchmarks/zo_accuracy.py --task digits --seeds 10 --studies references sources
+    python benchmarks/zo_accuracy.py --task digits --studies curve scaling leap bits
+    python benchmarks/zo_directions.py
 """
 
 import argparse
 import json
-import statistics
+from collections.abc import Iterator
 from typing import Any
 
+import fashion
 import torch
 from harness import RESULTS, save
-from sklearn.datasets import load_digits
-from torch import Tensor, nn
+from zo_tasks import accuracy, backprop, make_optimizer, make_task
+from zo_tuning import RATES, Bench, Settings
 
-import zo
-
-RATES = (5e-4, 1e-3)
-TUNING_SEED = 100
-
-Arm = dict[str, Any]
-
-SOURCES: dict[str, Arm] = {
-    "gaussian": {"source": "gaussian"},
-    "pool 4093": {"source": "pool"},
-    "bank 31x8": {"source": "lfsr_bank"},
-    "rademacher": {"source": "rademacher"},
-    "uniform": {"source": "uniform"},
+TASKS: dict[str, dict[str, Any]] = {
+    "digits": {"steps": 3000, "tuning_seeds": (100, 101)},
+    "fashion": {"steps": 4000, "tuning_seeds": (100,)},
 }
-CURVE: dict[str, Arm] = {
-    address: {"source": address, "lr": 1e-3}
-    for address in (
-        "pool:size=4096,phase=fixed",
-        "pool:size=31",
-        "pool:size=127",
-        "pool:size=4095,repair=false",
-        "pool:size=509",
-        "pool:size=1021",
-        "pool:size=8191",
-        "lfsr_bank:rotation=none,repair=false",
-        "lfsr_bank:num_rngs=15,repair=false",
-        "lfsr_bank:num_rngs=1,repair=false",
-        "lfsr_bank:repair=false",
-        "lfsr_bank:num_rngs=63,repair=false",
-    )
-}
-BITS: dict[str, Arm] = {
-    f"pool 4093, {bits} bit": {"source": f"pool:bits={bits}", "lr": 1e-3} for bits in (1, 2, 4, 14)
-}
-LEAP: dict[str, Arm] = {"bank 31x8, leap 1": {"source": "lfsr_bank:leap=1", "lr": 1e-3}}
-SCALING: dict[str, Arm] = {
-    "pool, pow2, lr 1e-3": {"source": "pool", "scaling": "pow2", "lr": 1e-3},
-    "pool, pow2, lr 1e-3 / 1.32": {"source": "pool", "scaling": "pow2", "lr": 1e-3 / 1.323},
-    "pool, none, lr 1e-3": {"source": "pool", "scaling": "none", "lr": 1e-3},
-    "pool, none, lr 3e-3": {"source": "pool", "scaling": "none", "lr": 3e-3},
-    "pool, exact, lr 1e-3": {"source": "pool", "lr": 1e-3},
-    "[0,1) uniform, none, lr 1e-3": {
-        "source": "uniform:signed=false",
-        "scaling": "none",
-        "lr": 1e-3,
-    },
-}
-STUDIES = {
-    "sources": SOURCES,
-    "curve": CURVE,
-    "scaling": SCALING,
-    "bits": BITS,
-    "leap": LEAP,
-}
+SOURCES = ("gaussian", "pool", "lfsr_bank", "rademacher", "uniform")
+POOLS = (
+    "pool:size=4096,phase=fixed",
+    "pool:size=4095,repair=false",
+    *(f"pool:size={size}" for size in (5, 17, 31, 61, 127, 251, 509, 1021, 2039, 4093, 8191)),
+)
+BANKS = (
+    "lfsr_bank:num_rngs=1,bits=4,repair=false",
+    "lfsr_bank:rotation=none,repair=false",
+    "lfsr_bank:num_rngs=14,bits=4",
+    "lfsr_bank:bits=5,repair=false",
+    "lfsr_bank:num_rngs=15,repair=false",
+    "lfsr_bank:num_rngs=1,repair=false",
+    "lfsr_bank:num_rngs=1,bits=7,repair=false",
+    "lfsr_bank:num_rngs=7,bits=5,repair=false",
+    "lfsr_bank:num_rngs=3,bits=7",
+    "lfsr_bank:repair=false",
+    "lfsr_bank:num_rngs=63,repair=false",
+    "lfsr_bank",
+    "lfsr_bank:bits=14",
+)
+NAIVE: Settings = {"source": "uniform:signed=false", "scaling": "none"}
+
+Arms = Iterator[tuple[str, Settings]]
 
 
-class Task:
-    """One seed's split, pretrained weights and batches."""
-
-    def __init__(self, seed: int) -> None:
-        digits = load_digits()
-        images = torch.tensor(digits.images, dtype=torch.float32) / 16
-        order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
-        images, labels = images[order], torch.tensor(digits.target)[order]
-        shifted = images.roll(1, dims=2)
-        self.batches = torch.Generator().manual_seed(seed)
-        self.train = (shifted[700:1300].flatten(1), labels[700:1300])
-        self.test = (shifted[1300:].flatten(1), labels[1300:])
-        self.model = self._pretrained(images[:700].flatten(1), labels[:700], seed)
-
-    @staticmethod
-    def _pretrained(x: Tensor, y: Tensor, seed: int) -> nn.Sequential:
-        torch.manual_seed(seed)
-        model = nn.Sequential(
-            nn.Linear(64, 256, bias=False),
-            nn.ReLU(),
-            nn.Linear(256, 256, bias=False),
-            nn.ReLU(),
-            nn.Linear(256, 16, bias=False),
-        )
-        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-        for _ in range(200):
-            pick = torch.randint(0, len(x), (64,))
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(model(x[pick]), y[pick]).backward()
-            optimizer.step()
-        return model
-
-    def accuracy(self) -> float:
-        """Return the test accuracy in percent."""
-        with torch.no_grad():
-            return 100 * (self.model(self.test[0]).argmax(1) == self.test[1]).float().mean().item()
+def sources(bench: Bench) -> Arms:
+    yield from ((address, {"source": address}) for address in SOURCES)
 
 
-def run(seed: int, steps: int, arm: Arm) -> float:
-    """Return the test accuracy in percent; 0 if training diverged."""
-    task = Task(seed)
-    x, y = task.train
-    optimizer = zo.ZO(task.model, **({"lr": 1e-3} | arm))
-    rate = optimizer.param_groups[0]["lr"]
-    try:
-        for step in range(steps):
-            optimizer.param_groups[0]["lr"] = rate * (1 - step / steps)
-            pick = torch.randint(0, len(x), (64,), generator=task.batches)
-            batch, labels = x[pick], y[pick]
-            optimizer.step(
-                lambda batch=batch, labels=labels: nn.functional.cross_entropy(
-                    task.model(batch), labels
-                )
-            )
-    except zo.DivergedError:
-        return 0.0
-    return task.accuracy()
+def curve(bench: Bench) -> Arms:
+    yield from ((address, {"source": address}) for address in (*POOLS, *BANKS))
 
 
-def study(arms: dict[str, Arm], *, seeds: int, steps: int) -> dict[str, Any]:
-    table = {}
-    for name, arm in arms.items():
-        if "lr" not in arm:
-            arm = {
-                **arm,
-                "lr": max(RATES, key=lambda lr: run(TUNING_SEED, steps, {**arm, "lr": lr})),
-            }
-        scores = [run(seed, steps, arm) for seed in range(seeds)]
-        optimizer = zo.ZO(Task(0).model, **arm)
-        row = {
-            "mean": statistics.mean(scores),
-            "stdev": statistics.stdev(scores) if seeds > 1 else None,
-            "scores": scores,
-            "lr": arm["lr"],
-            "lr_equiv": optimizer.lr_equiv,
-            "eps_equiv": optimizer.eps_equiv,
-            "distinct_directions": str(optimizer.distinct_directions),
-        }
-        table[name] = row
-        print(
-            f"  {name:42} {row['distinct_directions']:>6} directions, lr {arm['lr']:.1e}:"
-            f" {row['mean']:5.1f} +- {row['stdev'] or 0:.1f}",
-            flush=True,
-        )
-    return table
+def bits(bench: Bench) -> Arms:
+    for width in (1, 2, 4, 8, 14):
+        yield f"pool, {width} bits", {"source": f"pool:bits={width}"}
+
+
+def leap(bench: Bench) -> Arms:
+    for address in ("lfsr_bank", "lfsr_bank:leap=1"):
+        yield f"{address}, tuned", {"source": address}
+        for lr in RATES:
+            yield f"{address}, lr {lr:.3g}", {"source": address, "lr": lr}
+
+
+def scaling(bench: Bench) -> Arms:
+    for address in ("pool", "lfsr_bank"):
+        lr = bench.tuned({"source": address})["lr"]
+        for scale in ("exact", "pow2", "none"):
+            settings = {"source": address, "scaling": scale}
+            yield f"{address}, {scale}, equal lr", {**settings, "lr": lr}
+            same = lr / _growth(bench, settings)
+            if scale != "exact":
+                yield f"{address}, {scale}, equivalent lr", {**settings, "lr": same}
+    lr = bench.tuned({"source": "pool"})["lr"]
+    yield "[0, 1) uniform, none, equal lr", {**NAIVE, "lr": lr}
+    yield "[0, 1) uniform, exact, equal lr", {**NAIVE, "scaling": "exact", "lr": lr}
+    yield "[0, 1) uniform, none, tuned", NAIVE
+
+
+def _growth(bench: Bench, settings: Settings) -> float:
+    """By how much a scaling multiplies the learning rate."""
+    model = make_task(bench.task, 0, bench.steps).model
+    return make_optimizer(model, {**settings, "lr": 1.0}, seed=0).lr_equiv
+
+
+STUDIES = {"sources": sources, "curve": curve, "scaling": scaling, "leap": leap, "bits": bits}
+
+
+def references(bench: Bench, seeds: int) -> dict[str, Any]:
+    """Test accuracies without adaptation and with backpropagation."""
+    tasks = [make_task(bench.task, seed, bench.steps) for seed in range(seeds)]
+    before = [accuracy(task.model, task.test) for task in tasks]
+    after = [accuracy(backprop(task), task.test) for task in tasks]
+    return {
+        name: {**fashion.interval(scores), "scores": scores}
+        for name, scores in (("zero-shot", before), ("backprop, Adam", after))
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--task", choices=TASKS, default="digits")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--studies", nargs="+", choices=STUDIES, default=list(STUDIES))
+    parser.add_argument("--studies", nargs="+", default=["references", *STUDIES])
+    parser.add_argument("--only", default="", help="arms whose name contains this")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    path = RESULTS / "zo_accuracy.json"
-    result = json.loads(path.read_text())["studies"] if path.exists() else {}
-    print(f"zero-shot: {statistics.mean(Task(s).accuracy() for s in range(given.seeds)):.1f} %")
+    bench = Bench(given.task, **TASKS[given.task])
     for name in given.studies:
-        print(name)
-        result[name] = study(STUDIES[name], seeds=given.seeds, steps=given.steps)
-        save("zo_accuracy", {"unit": "percent", "steps": given.steps, "studies": result})
+        print(f"{given.task}, {name}", flush=True)
+        if name == "references":
+            keep(given.task, name, references(bench, given.seeds))
+            continue
+        for arm, settings in STUDIES[name](bench):
+            if given.only in arm:
+                keep(given.task, name, {arm: bench.row(settings, given.seeds)})
+
+
+def keep(task: str, study: str, rows: dict[str, Any]) -> None:
+    """Print rows and put them among the results of this and earlier runs."""
+    path = RESULTS / "zo_accuracy.json"
+    kept = json.loads(path.read_text()).get("tasks", {}) if path.exists() else {}
+    table = kept.setdefault(task, {}).setdefault(study, {})
+    table.update(rows)
+    reference = kept[task].get("sources", {}).get("gaussian")
+    for name, row in rows.items():
+        if reference and study != "references":
+            both = min(len(row["scores"]), len(reference["scores"]))
+            against = reference["scores"][:both]
+            row["minus_gaussian"] = fashion.paired(row["scores"][:both], against)
+        print(line(name, row), flush=True)
+    save("zo_accuracy", {"unit": "percent", "settings": TASKS, "tasks": kept})
+
+
+def line(name: str, row: dict[str, Any]) -> str:
+    text = f"  {name:44} {row['mean']:5.1f} +- {row['half_width']:.1f} (n {row['n']})"
+    if "lr" in row:
+        text += f", {row['distinct_directions']} directions, lr {row['lr']:.2g}"
+        text += f" = {row['lr_equiv']:.2g}, {row['diverged']} diverged, {row['wall_s']:.0f} s"
+    if "minus_gaussian" in row:
+        gap = row["minus_gaussian"]
+        text += f", over gaussian {gap['mean']:+.2f} +- {gap['half_width']:.2f}"
+    return text
 
 
 if __name__ == "__main__":
