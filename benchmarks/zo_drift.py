@@ -27,6 +27,8 @@ ARMS = [
         for dtype in ("float32", "float16", "bfloat16")
         for mode in ("master", "delta")
     ),
+    ("float32", "fixed"),
+    ("float16", "fixed"),
 ]
 
 
@@ -35,11 +37,14 @@ def drift(dtype: str, mode: str, source: str, steps: int) -> float:
     module = torch.nn.Module()
     start = 0.03 * torch.randn(WEIGHTS, generator=torch.Generator().manual_seed(0))
     module.weight = torch.nn.Parameter(start.to(getattr(torch, dtype)))
-    before = module.weight.detach().clone()
     if mode == "literal MeZO":
         stepper = LiteralMeZO(module, lr=0.0)
     else:
         stepper = zo.ZO(module, lr=0.0, source=source, restore=mode)
+        if mode == "fixed":  # its first step moves the weights to the grid
+            stepper.step(lambda: torch.tensor(0.0))
+            stepper.flush()
+    before = module.weight.detach().clone()
     for _ in range(steps):
         stepper.step(lambda: torch.tensor(0.0))
     if isinstance(stepper, zo.ZO):

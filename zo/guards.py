@@ -6,6 +6,7 @@ The checks compare integers and flags that were noted at construction, so they c
 import math
 from collections.abc import Iterator, Sequence, Sized
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,21 @@ def refuse_half(weights: Sequence[Weight]) -> None:
             got=f"a weight of {weight.tensor.dtype}, shape {tuple(weight.tensor.shape)}",
             fix="call model.float(), or restore='master' or 'delta': half precision rounds most "
             "steps away and drifts by several eps within a thousand steps",
+        )
+
+
+def refuse_decay(groups: Sequence[dict[str, Any]]) -> None:
+    """Refuse to shrink fixed-point weights: a fraction of one is not on its grid.
+
+    Raises:
+        ValueError: If a parameter group has a weight decay.
+    """
+    for number, group in enumerate(groups):
+        require(
+            group["weight_decay"] == 0,
+            law="fixed-point weights have no weight decay",
+            got=f"weight_decay={group['weight_decay']} in parameter group {number}",
+            fix="take weight_decay=0, or restore='lazy', 'master' or 'delta'",
         )
 
 

@@ -11,7 +11,8 @@ from hwmodel.checks import choose, require
 from zo.addresses import get_source
 from zo.arguments import check_numbers, check_shard
 from zo.checkpoints import check_identity, restored, saved
-from zo.guards import Guards, as_loss, refuse_half, refuse_infinite
+from zo.fixed import FixedPoint
+from zo.guards import Guards, as_loss, refuse_decay, refuse_half, refuse_infinite
 from zo.looks import Closure, Look, looks_of, reported, slopes_of
 from zo.replay import ScalarLog
 from zo.restore import Delta, Master
@@ -28,6 +29,7 @@ RESTORES: dict[str, type[Walk]] = {
     "eager": InPlace,
     "master": Master,
     "delta": Delta,
+    "fixed": FixedPoint,
 }
 
 _MOMENTUM = -1
@@ -59,8 +61,9 @@ class ZO(torch.optim.Optimizer):
         weight_decay: Decoupled weight decay, applied in the same pass; a group may have its own.
         restore: How the weights come back from a perturbation. ``lazy``: with the next move.
             ``eager``: at the end of each step. ``master``: from a copy of at least float32.
-            ``delta``: from the initial weights and all that was learned, kept apart. The last two
-            are exact and take weights of half precision.
+            ``delta``: from the initial weights and all that was learned, kept apart. ``fixed``:
+            as ``lazy``, on weights that are rounded to multiples of one power of two, where
+            sums are exact. The last three are exact and take weights of half precision.
         shard: Where these weights lie among all that are trained, ``(offset, total)``, if this
             process holds a part of them; every process must see the same losses.
         seed: Which training: how far into the source's sequence it begins.
@@ -115,6 +118,8 @@ class ZO(torch.optim.Optimizer):
         self.restore = choose(restore, RESTORES, what="restore")
         if RESTORES[restore] is InPlace:
             refuse_half(weights)
+        if restore == "fixed":
+            refuse_decay(self.param_groups)
         self.seed, self._first = seed, mix(seed) >> 32 if seed else 0
         self.steps, self.log, self.stepping = 0, ScalarLog(), False
         self.walk = RESTORES[restore](self.source, weights, num_groups=len(self.param_groups))

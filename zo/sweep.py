@@ -105,8 +105,8 @@ class Sweep:
     ) -> None:
         self._filler = filler
         self._in_place = bases is None
-        written = _blocks(weights, filler)
-        read = written if bases is None else _blocks(bases, filler)
+        written = blocks_of(weights, filler)
+        read = written if bases is None else blocks_of(bases, filler)
         self._passes = [
             (block, source.views, [filler.scratch[low:high] for low, high in block.spans])
             for block, source in zip(written, read, strict=True)
@@ -123,7 +123,8 @@ class Sweep:
                     torch.add(piece, base, alpha=decay, out=view)
 
 
-def _blocks(weights: Sequence[Weight], filler: Filler) -> list[Block]:
+def blocks_of(weights: Sequence[Weight], filler: Filler) -> list[Block]:
+    """Return the weights cut into the blocks that a filler fills; a single one if all repeat."""
     blocks = cut_blocks(weights, filler.block)
     return [_merge(blocks)] if filler.repeats else blocks
 

@@ -7,7 +7,7 @@ from test_zo_optimizer import flat, mlp
 import zo
 
 SOURCES = ["gaussian", "pool:size=31", "lfsr_bank:num_rngs=7,bits=5"]
-MODES = ["lazy", "eager", "master", "delta"]
+MODES = ["lazy", "eager", "master", "delta", "fixed"]
 
 
 def trained(mode, source, steps=60, **options):
@@ -33,6 +33,8 @@ def task(module, seed=1):
     "options", [{}, {"weight_decay": 0.5}, {"momentum": 0.8, "weight_decay": 0.1, "queries": 2}]
 )
 def test_all_modes_are_the_same_algorithm(source, mode, options):
+    if mode == "fixed" and options:
+        options = {**options, "weight_decay": 0.0}
     torch.testing.assert_close(
         trained(mode, source, **options),
         trained("lazy", source, **options),
@@ -56,7 +58,48 @@ def test_exact_modes_do_not_drift(source, mode, dtype):
     assert torch.equal(flat(module), before)
 
 
-@pytest.mark.parametrize("mode", ["master", "delta"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+@pytest.mark.parametrize("source", SOURCES)
+def test_fixed_point_comes_back_to_the_bit_without_a_copy(source, dtype):
+    module = mlp().to(dtype)
+    before = flat(module)
+    optimizer = zo.ZO(module, lr=0.0, eps=0.05, source=source, restore="fixed")
+    closure = task(module)
+    optimizer.step(closure)
+    optimizer.flush()
+    on_grid = flat(module)
+    (grid,) = optimizer.walk.state_dict()["grids"]
+    assert (on_grid.double() - before.double()).abs().max() <= grid / 2
+    assert torch.equal((on_grid.double() / grid).round() * grid, on_grid.double())
+    for _ in range(50):
+        optimizer.step(closure)
+    assert not torch.equal(flat(module), on_grid)
+    optimizer.flush()
+    assert torch.equal(flat(module), on_grid)
+
+
+def test_fixed_point_refuses_what_its_grid_cannot_hold():
+    module = mlp().to(torch.bfloat16)
+    with pytest.raises(ValueError, match="no finer than the weights' grid"):
+        zo.ZO(module, lr=0.1, eps=1e-5, source="gaussian", restore="fixed").step(task(module))
+    with pytest.raises(ValueError, match="no weight decay"):
+        zo.ZO(module, lr=0.1, source="gaussian", restore="fixed", weight_decay=0.1)
+
+
+def test_fixed_point_weights_that_outgrow_their_grid_are_noticed():
+    module = torch.nn.Linear(8, 1, bias=False)
+    torch.nn.init.ones_(module.weight)
+    optimizer = zo.ZO(module, lr=0.5, source="rademacher", restore="fixed")
+
+    def grow():
+        for _ in range(1000):
+            optimizer.step(lambda: -module.weight.square().sum())
+
+    with pytest.raises(ValueError, match="stay within 4"):
+        grow()
+
+
+@pytest.mark.parametrize("mode", ["master", "delta", "fixed"])
 def test_half_precision_learns_steps_below_its_resolution(mode):
     # eps must move a bfloat16 weight, but a thousand steps of 1e-5 each must not get lost.
     module = torch.nn.Linear(8, 1, bias=False).to(torch.bfloat16)
@@ -93,13 +136,20 @@ def test_a_delta_checkpoint_is_the_period_not_the_weights():
 
 
 CHECKPOINTS = [(mode, torch.float32) for mode in MODES]
-CHECKPOINTS += [("master", torch.bfloat16), ("delta", torch.bfloat16)]
+CHECKPOINTS += [(mode, torch.bfloat16) for mode in ("master", "delta", "fixed")]
 
 
 @pytest.mark.parametrize(("mode", "dtype"), CHECKPOINTS)
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_checkpoint_in_memory_continues_bit_for_bit(mode, dtype, source):
-    options = {"lr": 0.05, "momentum": 0.9, "beta2": 0.9, "restore": mode, "source": source}
+    options = {
+        "lr": 0.05,
+        "eps": 0.02,
+        "momentum": 0.9,
+        "beta2": 0.9,
+        "restore": mode,
+        "source": source,
+    }
     module = mlp().to(dtype)
     start = copy.deepcopy(module.state_dict())
     optimizer = zo.ZO(module, **options)
