@@ -11,6 +11,8 @@ from math import gcd, lcm
 def distinct_places(cycle: int, *, advance: int) -> int:
     """Return how many places of a cycle are visited in jumps of ``advance``.
 
+    For a pool of ``N`` numbers and ``d`` weights that is ``N / gcd(d, N)``.
+
     Args:
         cycle: Length of the cycle.
         advance: How far one step moves, in the unit of ``cycle``.
@@ -21,17 +23,6 @@ def distinct_places(cycle: int, *, advance: int) -> int:
 def clocks_per_step(num_weights: int, *, numbers_per_cycle: int) -> int:
     """Return the clocks in which a source makes one perturbation, surplus numbers dropped."""
     return -(-num_weights // numbers_per_cycle)
-
-
-def pool_directions(size: int, *, num_weights: int, stride: int = 0) -> int:
-    """Return the distinct directions of a pool: ``N / gcd(d + stride, N)``.
-
-    Args:
-        size: Numbers in the pool, ``N``.
-        num_weights: Weights per perturbation, ``d``.
-        stride: Numbers skipped between two perturbations; 0 is "leftover goes first next time".
-    """
-    return distinct_places(size, advance=num_weights + stride)
 
 
 def bank_cycle(num_rngs: int, *, lfsr_period: int, rotated: bool) -> int:

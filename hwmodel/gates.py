@@ -38,11 +38,11 @@ def gate_activity(design: Design, cycles: int) -> Activity:
         cells = json.loads((folder / "mapped.json").read_text())["modules"]["rng"]["cells"]
         waves = folder / "waves.vcd"
         sources = [(folder / "mapped.v").read_text(), _cell_models().read_text()]
-        clocks = simulate_netlist(design, sources, cycles=cycles, vcd=waves)
+        simulate_netlist(design, sources, cycles=cycles, vcd=waves)
         with waves.open() as lines:
             toggles = count_toggles(lines)
     return Activity(
-        lut=_mean(toggles, cells, "LUT") / clocks, ff=_mean(toggles, cells, "FD") / clocks
+        lut=_mean(toggles, cells, "LUT") / cycles, ff=_mean(toggles, cells, "FD") / cycles
     )
 
 

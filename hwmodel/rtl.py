@@ -147,7 +147,7 @@ def simulate_verilog(
         return program.run(clocks)[0][:cycles]
 
 
-def simulate_netlist(design: Design, sources: list[str], *, cycles: int, vcd: Path) -> int:
+def simulate_netlist(design: Design, sources: list[str], *, cycles: int, vcd: Path) -> None:
     """Run a netlist of a design under Icarus and write its waveforms.
 
     Args:
@@ -155,13 +155,9 @@ def simulate_netlist(design: Design, sources: list[str], *, cycles: int, vcd: Pa
         sources: Verilog with a module ``rng`` and all cells that it uses.
         cycles: Enabled clocks.
         vcd: Where the waveforms go.
-
-    Returns:
-        How many clocks ran.
     """
     with Program([design], vcd=vcd, sources=sources) as program:
         program.run([True] * cycles)
-    return cycles
 
 
 def _build_icarus(source: Path) -> list[str]:

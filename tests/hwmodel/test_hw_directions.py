@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from test_hw_streams import banks, pools
 
 from hwmodel import LfsrBank, Pool
-from hwmodel.directions import bank_directions, pool_directions, smallest_repair
+from hwmodel.directions import bank_directions, distinct_places, smallest_repair
 
 
 def directions_met(design, advance: int) -> int:
@@ -25,7 +25,7 @@ def directions_met(design, advance: int) -> int:
 @settings(deadline=None, max_examples=60)
 def test_pool(size, bits, num_weights):
     pool = Pool(size=size, bits=bits)
-    expected = pool_directions(size, num_weights=num_weights)
+    expected = distinct_places(size, advance=num_weights)
     assert directions_met(pool, num_weights) == expected
     assert pool.audit(num_weights).distinct_directions == expected
 
@@ -53,8 +53,8 @@ def test_bank(shape, rotation, num_weights):
 
 
 def test_known_figures():
-    assert pool_directions(4095, num_weights=1_315_758_080) == 9
-    assert pool_directions(4093, num_weights=1_315_758_080) == 4093
+    assert distinct_places(4095, advance=1_315_758_080) == 9
+    assert distinct_places(4093, advance=1_315_758_080) == 4093
     bank = {"lfsr_period": 255, "num_weights": 31 * 255}
     assert bank_directions(31, **bank, rotated=True) == 31
     assert bank_directions(31, **bank, rotated=False) == 1
