@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from hwmodel.checks import require
+from hwmodel.checks import choose, require
 from hwmodel.resources import Resources
-from hwmodel.technologies import Technology, load_technology
+from hwmodel.technologies import Technology, load_technology, technology_names
 from hwmodel.trace import Activity
 
 
@@ -53,7 +53,7 @@ def estimate_power(
         ValueError: If the technology is unknown or the clock not positive.
     """
     require(clock_mhz > 0, law="clock_mhz > 0", got=f"{clock_mhz=}", fix="give a frequency in MHz")
-    tech = load_technology(technology)
+    tech = load_technology(choose(technology, technology_names(), what="technology with energies"))
     uncovered = ["dsp"] if resources.dsp else []
     clock_pj = _logic_pj(tech, resources, activity)
     if resources.bram and "bram_bit_toggle" in tech.constants:

@@ -46,7 +46,8 @@ from hwmodel import (
         (lambda: Multiplier(design=Clt()).verilog(), "design is uniform", "clt"),
         (lambda: asic_area(Pool(), "sky130-fitted"), "bram == 0", "bram=1.0"),
         (lambda: asic_area(Clt(), "rapidsilicon-published"), 'fabric == "asic"', "fpga"),
-        (lambda: score(Clt(), "sky130", 100, num_weights=9), "technology in", "sky130-fitted"),
+        (lambda: score(Clt(), "sky130", 100, num_weights=9), "technology with", "sky130-fitted"),
+        (lambda: score(Clt(), "xc7-yosys", 100, num_weights=9), "energies in", "'xc7-yosys'"),
         (lambda: simulate_verilog(Clt(), 9, simulator="iverilog"), "simulator in", "iverilog"),
         (lambda: get_design("lfsr:taps=(8,x)"), "taps is an integer", "taps=x"),
         (lambda: Clt(bits=8, state_bits=4), "bits <= state_bits", "state_bits=4"),
@@ -66,7 +67,7 @@ from hwmodel import (
             "nowhere",
         ),
         (lambda: load_technology("rapidsilikon"), "technology in", "rapidsilicon-published"),
-        (lambda: Pool().power(technology="x", clock_mhz=1), "technology in", "'x'"),
+        (lambda: Pool().power(technology="x", clock_mhz=1), "technology with", "'x'"),
         (
             lambda: Pool().power(technology="rapidsilicon-published", clock_mhz=0),
             "clock_mhz > 0",
