@@ -27,10 +27,7 @@ from harness import RESULTS, save
 from zo_tasks import accuracy, backprop, make_optimizer, make_task
 from zo_tuning import RATES, Bench, Settings
 
-TASKS: dict[str, dict[str, Any]] = {
-    "digits": {"steps": 3000, "tuning_seeds": (100, 101)},
-    "fashion": {"steps": 4000, "tuning_seeds": (100,)},
-}
+STEPS = {"digits": 2000, "fashion": 3000}
 SOURCES = ("gaussian", "pool", "lfsr_bank", "rademacher", "uniform")
 POOLS = (
     "pool:size=4096,phase=fixed",
@@ -114,13 +111,17 @@ def references(bench: Bench, seeds: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--task", choices=TASKS, default="digits")
+    parser.add_argument("--task", choices=STEPS, default="digits")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--studies", nargs="+", default=["references", *STUDIES])
     parser.add_argument("--only", default="", help="arms whose name contains this")
+    parser.add_argument("--reuse", action="store_true", help="runs that are in the results")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    bench = Bench(given.task, **TASKS[given.task])
+    bench = Bench(given.task, STEPS[given.task])
+    if given.reuse:
+        for name in STUDIES:
+            bench.reuse(earlier().get(given.task, {}).get(name, {}))
     for name in given.studies:
         print(f"{given.task}, {name}", flush=True)
         if name == "references":
@@ -133,8 +134,7 @@ def main() -> None:
 
 def keep(task: str, study: str, rows: dict[str, Any]) -> None:
     """Print rows and put them among the results of this and earlier runs."""
-    path = RESULTS / "zo_accuracy.json"
-    kept = json.loads(path.read_text()).get("tasks", {}) if path.exists() else {}
+    kept = earlier()
     table = kept.setdefault(task, {}).setdefault(study, {})
     table.update(rows)
     reference = kept[task].get("sources", {}).get("gaussian")
@@ -144,14 +144,20 @@ def keep(task: str, study: str, rows: dict[str, Any]) -> None:
             against = reference["scores"][:both]
             row["minus_gaussian"] = fashion.paired(row["scores"][:both], against)
         print(line(name, row), flush=True)
-    save("zo_accuracy", {"unit": "percent", "settings": TASKS, "tasks": kept})
+    save("zo_accuracy", {"unit": "percent", "steps": STEPS, "tasks": kept})
+
+
+def earlier() -> dict[str, Any]:
+    """What is among the results, by task and study."""
+    path = RESULTS / "zo_accuracy.json"
+    return json.loads(path.read_text()).get("tasks", {}) if path.exists() else {}
 
 
 def line(name: str, row: dict[str, Any]) -> str:
     text = f"  {name:44} {row['mean']:5.1f} +- {row['half_width']:.1f} (n {row['n']})"
     if "lr" in row:
         text += f", {row['distinct_directions']} directions, lr {row['lr']:.2g}"
-        text += f" = {row['lr_equiv']:.2g}, {row['diverged']} diverged, {row['wall_s']:.0f} s"
+        text += f" = {row['lr_equiv']:.2g}, {len(row['diverged'])} diverged, {row['wall_s']:.0f} s"
     if "minus_gaussian" in row:
         gap = row["minus_gaussian"]
         text += f", over gaussian {gap['mean']:+.2f} +- {gap['half_width']:.2f}"

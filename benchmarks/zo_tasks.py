@@ -17,6 +17,7 @@ import copy
 import math
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import fashion
@@ -136,7 +137,7 @@ def pretrained(x: Tensor, y: Tensor, *, seed: int, steps: int, batch: int) -> nn
     """A network that Adam (learning rate 1e-3) trained on upright images."""
     torch.manual_seed(seed)
     widths = (x.shape[1], 256, 256, 16)
-    layers = [nn.Linear(a, b, bias=False) for a, b in zip(widths, widths[1:], strict=False)]
+    layers = [nn.Linear(a, b, bias=False) for a, b in pairwise(widths)]
     model = nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2])
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     for _ in range(steps):
@@ -195,3 +196,9 @@ def backprop(task: Task) -> nn.Module:
 def accuracy(model: nn.Module, part: Part) -> float:
     """Share of images in percent whose top class is right."""
     return 100 * (model(part[0]).argmax(1) == part[1]).float().mean().item()
+
+
+@torch.no_grad()
+def loss(model: nn.Module, part: Part) -> float:
+    """Mean cross entropy."""
+    return functional.cross_entropy(model(part[0]), part[1]).item()

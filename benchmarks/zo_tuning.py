@@ -1,21 +1,45 @@
 """One way to choose a learning rate and to score an arm, the same for every arm.
 
-The rate is the best of a grid by mean validation accuracy over tuning seeds that are not reported.
-Where the best is at an edge of the grid, the grid grows on that side, unless training diverged
-there. The test part is only looked at by the seeds that are reported.
+The rate is the best of a grid by the validation loss of a seed that is not reported. Where the
+best is at an edge of the grid, the grid grows on that side, until the edge is worse. The test
+part is only looked at by the seeds that are reported.
 """
 
+import math
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import fashion
-from zo_tasks import accuracy, adapt, make_optimizer, make_task
+from zo_tasks import accuracy, adapt, loss, make_optimizer, make_task
 
 RATES = (2.5e-4, 5e-4, 1e-3, 2e-3)
-STEP, EXTRA = 2.0, 6
+STEP, EXTRA, TUNING_SEED = 2.0, 6, 100
 Settings = dict[str, Any]
+
+
+def choose_rate(validate: Callable[[float], float]) -> dict[str, Any]:
+    """The rate of the lowest loss: ``lr``, and the loss of every rate of the ``grid``.
+
+    Args:
+        validate: Returns the validation loss after training at a rate, or infinity if it
+            diverged.
+    """
+    grid = {lr: validate(lr) for lr in RATES}
+    for _ in range(EXTRA):
+        best = min(grid, key=lambda lr: grid[lr])
+        if min(grid) < best < max(grid):
+            break
+        following = best * STEP if best == max(grid) else best / STEP
+        grid[following] = validate(following)
+    return {
+        "lr": min(grid, key=lambda lr: grid[lr]),
+        "grid": {
+            f"{lr:.3g}": grid[lr] if math.isfinite(grid[lr]) else None for lr in sorted(grid)
+        },
+    }
 
 
 @dataclass
@@ -25,48 +49,35 @@ class Bench:
     Attributes:
         task: Name of the task.
         steps: Steps per run.
-        tuning_seeds: By which rates are chosen.
         rates: Rates that were chosen, with what they were chosen from, by settings.
         scores: Test accuracies and divergences that were measured, by settings and seed.
     """
 
     task: str
     steps: int
-    tuning_seeds: tuple[int, ...]
     rates: dict[str, dict[str, Any]] = field(default_factory=dict)
     scores: dict[str, tuple[float, bool]] = field(default_factory=dict)
 
     def tuned(self, settings: Settings) -> dict[str, Any]:
-        """The rate of an arm: ``lr``, and the validation accuracy of every rate of the ``grid``."""
-        key = repr(sorted(settings.items()))
+        """The rate of an arm; see ``choose_rate``."""
+        key = as_key(settings)
         if key not in self.rates:
-            self.rates[key] = self._tune(settings)
+            self.rates[key] = choose_rate(lambda lr: self._validate({**settings, "lr": lr}))
         return self.rates[key]
 
-    def _tune(self, settings: Settings) -> dict[str, Any]:
-        grid = {lr: self._validate({**settings, "lr": lr}) for lr in RATES}
-        for _ in range(EXTRA):
-            best = max(grid, key=lambda lr: grid[lr][0])
-            if best == max(grid):
-                following = best * STEP
-            elif best == min(grid):
-                following = best / STEP
-            else:
-                break
-            grid[following] = self._validate({**settings, "lr": following})
-        return {
-            "lr": max(grid, key=lambda lr: grid[lr][0]),
-            "grid": {f"{lr:.3g}": grid[lr][0] for lr in sorted(grid)},
-            "diverged": [f"{lr:.3g}" for lr in sorted(grid) if grid[lr][1]],
-        }
+    def _validate(self, settings: Settings) -> float:
+        task = make_task(self.task, TUNING_SEED, self.steps)
+        done = adapt(task, settings)
+        return math.inf if done.diverged else loss(done.model, task.validation)
 
-    def _validate(self, settings: Settings) -> tuple[float, bool]:
-        runs = []
-        for seed in self.tuning_seeds:
-            task = make_task(self.task, seed, self.steps)
-            done = adapt(task, settings)
-            runs.append((accuracy(done.model, task.validation), done.diverged))
-        return statistics.fmean(score for score, _ in runs), any(broke for _, broke in runs)
+    def reuse(self, rows: dict[str, dict[str, Any]]) -> None:
+        """Take the rates and scores of earlier rows for known."""
+        for row in rows.values():
+            if row["tuning"]:
+                self.rates[as_key(row["settings"])] = row["tuning"]
+            fixed = {"lr": row["lr"], **row["settings"]}
+            for seed, score in enumerate(row["scores"]):
+                self.scores[as_key(fixed, seed)] = score, seed in row["diverged"]
 
     def row(self, settings: Settings, seeds: int) -> dict[str, Any]:
         """The scores of an arm; its rate is chosen unless the settings name one."""
@@ -81,7 +92,7 @@ class Bench:
             **fashion.interval(scores),
             "stdev": statistics.stdev(scores) if seeds > 1 else None,
             "scores": scores,
-            "diverged": sum(broke for _, broke in runs),
+            "diverged": [seed for seed, (_, broke) in enumerate(runs) if broke],
             "settings": settings,
             "lr": fixed["lr"],
             "lr_equiv": optimizer.lr_equiv,
@@ -92,9 +103,13 @@ class Bench:
         }
 
     def _test(self, settings: Settings, seed: int) -> tuple[float, bool]:
-        key = repr((sorted(settings.items()), seed))
+        key = as_key(settings, seed)
         if key not in self.scores:
             task = make_task(self.task, seed, self.steps)
             done = adapt(task, settings)
             self.scores[key] = accuracy(done.model, task.test), done.diverged
         return self.scores[key]
+
+
+def as_key(settings: Settings, *more: object) -> str:
+    return repr((sorted(settings.items()), *more))
