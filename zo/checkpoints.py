@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 def identity(optimizer: "ZO") -> dict[str, Any]:
     """Return the settings that a checkpoint shares with whoever continues it."""
-    names = ("num_weights", "queries", "sides", "restore", "momentum", "eps", "scaling", "seed")
+    names = ["num_weights", "queries", "sides", "restore", "momentum", "eps", "scaling"]
+    names += ["scope", "seed"]
     told = {name: getattr(optimizer, name) for name in names}
     return {**told, "source": optimizer.source.spec.address}
 

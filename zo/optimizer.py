@@ -14,6 +14,7 @@ from zo.checkpoints import check_identity, restored, saved
 from zo.fixed import FixedPoint
 from zo.guards import Guards, as_loss, refuse_decay, refuse_half, refuse_infinite
 from zo.looks import Closure, Look, looks_of, reported, slopes_of
+from zo.per_tensor import TensorScales
 from zo.replay import ScalarLog
 from zo.restore import Delta, Master
 from zo.rules import SlopeRule
@@ -31,6 +32,8 @@ RESTORES: dict[str, type[Walk]] = {
     "delta": Delta,
     "fixed": FixedPoint,
 }
+
+SCOPES = ("global", "per_tensor")
 
 _MOMENTUM = -1
 
@@ -52,6 +55,8 @@ class ZO(torch.optim.Optimizer):
         eps: Distance of the two looks from the weights, in units of a Gaussian perturbation.
         source: A perturbation source or its address, such as ``"pool:size=4093"``.
         scaling: Modulus scale: ``exact``, ``pow2``, ``none`` or a constant.
+        scope: ``global``, one modulus scale for all weights; or ``per_tensor``, one for each from
+            its own numbers, at the price of a periodic source's cheap passes and small slots.
         queries: Perturbations per step, averaged.
         sides: 2 looks at both sides; 1 compares one side with the loss at the weights.
         momentum: Decay of the averaged direction, which is then learned in place of the step's
@@ -90,6 +95,7 @@ class ZO(torch.optim.Optimizer):
         eps: float = 1e-3,
         source: Source | str,
         scaling: Scaling = "exact",
+        scope: str = "global",
         queries: int = 1,
         sides: int = 2,
         momentum: float = 0.0,
@@ -114,6 +120,7 @@ class ZO(torch.optim.Optimizer):
         made = get_source(source) if isinstance(source, str) else source
         self.source = made.bind(self.num_weights, queries=queries, sizes=sizes)
         self.eps, self.scaling, self.queries, self.sides = eps, scaling, queries, sides
+        self.scope = choose(scope, SCOPES, what="scope")
         self.momentum, self.rule = momentum, SlopeRule(clip, beta2)
         self.restore = choose(restore, RESTORES, what="restore")
         if RESTORES[restore] is InPlace:
@@ -122,7 +129,10 @@ class ZO(torch.optim.Optimizer):
             refuse_decay(self.param_groups)
         self.seed, self._first = seed, mix(seed) >> 32 if seed else 0
         self.steps, self.log, self.stepping = 0, ScalarLog(), False
-        self.walk = RESTORES[restore](self.source, weights, num_groups=len(self.param_groups))
+        self._tensors = TensorScales(self.source, weights, scaling) if scope != "global" else None
+        self.walk = RESTORES[restore](
+            self.source, weights, num_groups=len(self.param_groups), scales=self._tensors
+        )
         self._fixed = True
         module = params if isinstance(params, nn.Module) else None
         self._guards = Guards(weights, module)
@@ -235,14 +245,18 @@ class ZO(torch.optim.Optimizer):
         restored(self, state_dict["zo"])
 
     def _scales(self) -> dict[int, float]:
-        """Return the step's perturbations, each with its modulus scale."""
+        """Return the step's perturbations, each with the modulus scale of all its numbers."""
         step = self._first + self.steps
         tokens = [self.source.token(step, query) for query in range(self.queries)]
+        if self._tensors:
+            return dict.fromkeys(tokens, 1.0)
         exact = self.source.exact_scale
         return {token: modulus_scale(self.scaling, exact=exact(token)) for token in tokens}
 
     def _scale_ratio(self) -> float:
         token, scale = next(iter(self._scales().items()))
+        if self._tensors:
+            return self._tensors.ratio(token)
         return scale / self.source.exact_scale(token)
 
     def _looks(self, scales: dict[int, float]) -> list[Look]:

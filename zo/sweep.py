@@ -31,6 +31,7 @@ class Filler(ABC):
     Attributes:
         block: Numbers per block of the flat index.
         repeats: Whether all blocks hold the same numbers.
+        anywhere: Whether ``add`` takes any ``start``, not only a block's beginning.
         room: Entries of a slot.
         scratch: Where ``fill`` writes, shape ``(block,)``.
         slots: The slots that are in use, each of shape ``(room,)``.
@@ -38,6 +39,7 @@ class Filler(ABC):
 
     block: int
     repeats: bool = False
+    anywhere: bool = False
 
     def __init__(self, dtype: torch.dtype, device: torch.device, *, room: int) -> None:
         self.room = room
@@ -46,7 +48,7 @@ class Filler(ABC):
 
     @abstractmethod
     def add(self, out: Tensor, token: int, start: int, coef: float) -> None:
-        """Add ``coef * z[start : start + len(out)]``; ``start`` is a block's beginning."""
+        """Add ``coef * z[start : start + len(out)]``; see ``anywhere``."""
 
     def fill(self, terms: Terms, start: int, length: int) -> None:
         """Write ``sum_j coef_j * z_j[start : start + length]`` to the scratch's beginning."""

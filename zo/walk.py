@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from zo.per_tensor import TensorScales
 from zo.sources.base import Source
 from zo.sweep import Filler, Sweep, Terms
 from zo.weights import Weight
@@ -28,22 +29,36 @@ class Kind(NamedTuple):
 class Walk(ABC):
     """The account of a set of weights.
 
+    Args:
+        source: A bound source.
+        weights: The weights, in flat order.
+        num_groups: How many parameter groups they belong to.
+        scales: What each tensor's numbers are multiplied with; by default nothing.
+
     Attributes:
         passes: Passes over all weights so far.
         fillers: What makes the numbers, per precision and device.
     """
 
-    def __init__(self, source: Source, weights: Sequence[Weight], *, num_groups: int) -> None:
+    def __init__(
+        self,
+        source: Source,
+        weights: Sequence[Weight],
+        *,
+        num_groups: int,
+        scales: TensorScales | None = None,
+    ) -> None:
         self.passes = 0
         self.groups = range(num_groups)
         self.fillers: dict[tuple[torch.dtype, torch.device], Filler] = {}
         self.kinds: dict[Kind, list[Weight]] = {}
-        for weight in source.places(weights):
+        for weight in weights if scales else source.places(weights):
             dtype = torch.promote_types(weight.flat.dtype, torch.float32)
             kind = Kind(weight.group, dtype, weight.flat.device)
             self.kinds.setdefault(kind, []).append(weight)
             if kind[1:] not in self.fillers:
-                self.fillers[kind[1:]] = source.filler(kind.dtype, kind.device)
+                filler = source.filler(kind.dtype, kind.device)
+                self.fillers[kind[1:]] = scales.filler(filler) if scales else filler
         self.prepare()
 
     def state_dict(self) -> dict[str, Any]:

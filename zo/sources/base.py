@@ -97,12 +97,17 @@ class Source(ABC):
         return float(values @ values)
 
     def norm(self, token: int) -> float:
-        """Return the norm that the modulus scale divides by.
+        """Return the norm of a perturbation, which the modulus scale divides by."""
+        return self.window_norm(token, 0, self.dim)
+
+    def window_norm(self, token: int, start: int, length: int) -> float:
+        """Return the norm of ``length`` numbers of a perturbation, from ``start`` on.
 
         For numbers drawn afresh this is the expected norm, not the drawn one, since measuring the
-        drawn one would cost a pass: ``sqrt(d * variance)``, relative spread ``1 / sqrt(2 d)``.
+        drawn one would cost a pass: ``sqrt(length * variance)``, relative spread
+        ``1 / sqrt(2 length)``.
         """
-        return math.sqrt(self.dim * self.variance)
+        return math.sqrt(length * self.variance)
 
     def exact_scale(self, token: int) -> float:
         """Return the factor that gives a perturbation the expected norm of a Gaussian one."""

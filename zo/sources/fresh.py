@@ -20,9 +20,9 @@ class Gaussian(CounterBased):
     def __init__(self, seed: int = 0) -> None:
         self.spec = make_spec("gaussian", seed=seed)
 
-    def norm(self, token: int) -> float:
+    def window_norm(self, token: int, start: int, length: int) -> float:
         """Return the expected norm, so that the modulus scale is exactly 1."""
-        return expected_norm(self.dim)
+        return expected_norm(length)
 
     def draw(self, out: Tensor, generator: torch.Generator) -> None:
         """Fill ``out`` with standard normal numbers."""

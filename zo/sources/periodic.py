@@ -5,6 +5,7 @@ the window begins. The sum of two windows is again periodic, which is why restor
 perturbing anew are one pass over the weights.
 """
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
@@ -100,17 +101,22 @@ class Periodic(Source):
 
     def sumsq(self, token: int) -> float:
         """Return the sum of squared values of a perturbation, exact, in constant time."""
-        return self.window_sumsq(token, self.dim)
+        return self.window_sumsq(token, 0, self.dim)
 
-    def window_sumsq(self, token: int, length: int) -> float:
-        """Return the sum of squared values of a perturbation's first ``length`` numbers."""
+    def window_sumsq(self, token: int, start: int, length: int) -> float:
+        """Return the sum of squares of ``length`` numbers from place ``start`` on, exact."""
         rounds, rest = divmod(length, self._period)
-        total = rounds * self._squares.total + self._squares.window(self.phase(token), rest)
+        first = (self.phase(token) + start) % self._period
+        total = rounds * self._squares.total + self._squares.window(first, rest)
         return total * self.lsb**2
+
+    def window_norm(self, token: int, start: int, length: int) -> float:
+        """Return the norm of ``length`` numbers from place ``start`` on, exact."""
+        return math.sqrt(self.window_sumsq(token, start, length))
 
     def norm(self, token: int) -> float:
         """Return the norm of a perturbation, exact."""
-        return float(np.sqrt(self.sumsq(token)))
+        return math.sqrt(self.sumsq(token))
 
     def filler(self, dtype: torch.dtype, device: torch.device) -> "PeriodicFiller":
         """Return the filler for tensors of this kind."""
@@ -170,6 +176,8 @@ def _sumsq(codes: NDArray[Any]) -> int:
 
 class PeriodicFiller(Filler):
     """Fills blocks from a period's table."""
+
+    anywhere = True
 
     def __init__(self, source: Periodic, dtype: torch.dtype, device: torch.device) -> None:
         self._phase, self._lsb, self._period = source.phase, source.lsb, source.period

@@ -117,4 +117,4 @@ class Pool(Periodic):
     def sumsq(self, token: int) -> float:
         """Return the sum of squared values of a perturbation, exact."""
         sizes = [self.dim] if self.indexing == "flat" else self.sizes
-        return sum(self.window_sumsq(token, size) for size in sizes)
+        return sum(self.window_sumsq(token, 0, size) for size in sizes)
