@@ -43,11 +43,13 @@ class TensorScales:
         return float((squares / sum(sizes)) ** 0.5)
 
     def _exact(self, token: int) -> list[float]:
-        sizes = [weight.flat.numel() for weight in self._weights]
-        return [
-            expected_norm(size) / self._source.window_norm(token, place, size)
-            for place, size in zip(self._places, sizes, strict=True)
-        ]
+        scales = []
+        for place, weight in zip(self._places, self._weights, strict=True):
+            size = weight.flat.numel()
+            norm = self._source.window_norm(token, place, size)
+            # A few numbers can all be zero; whatever scales them, they stay it.
+            scales.append(expected_norm(size) / (norm or 1.0))
+        return scales
 
     def filler(self, inner: Filler) -> "ScaledFiller":
         """Return a filler of scaled numbers, for weights at their flat offsets."""

@@ -35,11 +35,14 @@ def task(module):
 
 
 @pytest.mark.parametrize("source", PERIODIC)
-@given(widths=st.lists(st.integers(1, 90), min_size=1, max_size=5), scaling=st.just("exact"))
-def test_each_tensor_moves_as_far_as_a_gaussian_vector(source, widths, scaling):
+@given(widths=st.lists(st.integers(1, 90), min_size=1, max_size=5))
+def test_each_tensor_moves_as_far_as_a_gaussian_vector(source, widths):
     module = torch.nn.ParameterList(torch.zeros(w, dtype=torch.float64) for w in [40, *widths])
-    optimizer = zo.ZO(module, lr=0, eps=0.5, source=source, scaling=scaling, scope="per_tensor")
+    optimizer = zo.ZO(module, lr=0, eps=0.5, source=source, scope="per_tensor")
     for numbers in moved(module, optimizer):
+        if not numbers.any():  # a bank's code may be zero, and so a tensor of one number
+            assert numbers.numel() < 3
+            continue
         assert float(numbers.norm()) == pytest.approx(0.5 * expected_norm(numbers.numel()))
 
 
