@@ -15,7 +15,7 @@ from typing import Any
 import fashion
 from zo_tasks import accuracy, adapt, loss, make_optimizer, make_task
 
-RATES = (2.5e-4, 5e-4, 1e-3, 2e-3)
+RATES = (5e-4, 1e-3, 2e-3)
 STEP, EXTRA, TUNING_SEED = 2.0, 6, 100
 Settings = dict[str, Any]
 

@@ -1,0 +1,131 @@
+"""Whether pools and banks lie on one curve of accuracy against distinct directions.
+
+Reads the study ``curve`` of ``zo_accuracy.py``, draws ``docs/zo_directions.svg`` and holds the
+banks against the pools, seed by seed: a bank's residual is its score less the line, in the
+logarithm of the directions, between the two pools on either side of it. What a line between pools
+misses by itself is seen from the pools: each inner one is held against its neighbours likewise.
+
+    python benchmarks/zo_directions.py
+"""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import fashion
+import matplotlib as mpl
+import numpy as np
+from reporting import RESULTS
+
+mpl.use("svg")
+from matplotlib import pyplot as plt
+
+PICTURE = Path(__file__).parents[1] / "docs" / "zo_directions.svg"
+TITLES = {"digits": "drifted digits", "fashion": "drifted Fashion-MNIST"}
+MARKS = {"pool": ("o", "#1f6fb4", "pool"), "lfsr_bank": ("^", "#d1601f", "LFSR bank")}
+Points = dict[str, dict[str, Any]]
+
+
+def kind(name: str) -> str:
+    return name.split(":")[0]
+
+
+def points(study: Points, which: str) -> list[dict[str, Any]]:
+    """The rows of one kind of source, by distinct directions."""
+    rows = [{"name": name, **row} for name, row in study.items() if kind(name) == which]
+    return sorted(rows, key=directions)
+
+
+def directions(row: dict[str, Any]) -> float:
+    return float(row["distinct_directions"])
+
+
+def residuals(row: dict[str, Any], pools: list[dict[str, Any]]) -> list[float]:
+    """By how much a row lies over the line through the pools, for each seed."""
+    places = [math.log(directions(pool)) for pool in pools]
+    return [
+        score - float(np.interp(math.log(directions(row)), places, heights))
+        for score, heights in zip(
+            row["scores"], zip(*(pool["scores"] for pool in pools), strict=True), strict=True
+        )
+    ]
+
+
+def compare(study: Points) -> dict[str, Any]:
+    """The banks' residuals, the pools' own, and what the seeds' noise would make of them."""
+    pools, banks = points(study, "pool"), points(study, "lfsr_bank")
+    of_banks = {row["name"]: fashion.interval(residuals(row, pools)) for row in banks}
+    of_pools = {
+        row["name"]: fashion.interval(residuals(row, [p for p in pools if p is not row]))
+        for row in pools[1:-1]
+    }
+    return {
+        "banks": of_banks,
+        "pools": of_pools,
+        "banks_rms": rms([gap["mean"] for gap in of_banks.values()]),
+        "pools_rms": rms([gap["mean"] for gap in of_pools.values()]),
+        "banks_mean": sum(gap["mean"] for gap in of_banks.values()) / len(of_banks),
+        "seed_noise": rms([row["stdev"] for row in (*pools, *banks)]),
+    }
+
+
+def rms(values: list[float]) -> float:
+    return math.sqrt(sum(value**2 for value in values) / len(values))
+
+
+def draw(tasks: dict[str, Any]) -> None:
+    shown = [name for name in TITLES if "curve" in tasks.get(name, {})]
+    figure, panels = plt.subplots(
+        1, len(shown), figsize=(5.2 * len(shown), 3.8), squeeze=False, layout="constrained"
+    )
+    for axes, name in zip(panels[0], shown, strict=True):
+        panel(axes, tasks[name])
+        axes.set(title=TITLES[name], xlabel="distinct directions", ylabel="test accuracy, %")
+    panels[0][0].legend(loc="lower right", frameon=False)
+    mpl.rcParams["svg.hashsalt"] = "zo"  # the same picture makes the same file
+    figure.savefig(PICTURE, metadata={"Date": None})
+
+
+def panel(axes: Any, task: dict[str, Any]) -> None:
+    for which, (mark, colour, label) in MARKS.items():
+        rows = points(task["curve"], which)
+        axes.errorbar(
+            [directions(row) for row in rows],
+            [row["mean"] for row in rows],
+            yerr=[row["stdev"] for row in rows],
+            fmt=mark,
+            ms=5,
+            color=colour,
+            elinewidth=0.8,
+            linestyle="-" if which == "pool" else "none",
+            linewidth=0.7,
+            label=f"{label}, with one standard deviation",
+        )
+    gaussian, before = task["sources"]["gaussian"], task["references"]["zero-shot"]["mean"]
+    low, high = (gaussian["mean"] + sign * gaussian["stdev"] for sign in (-1, 1))
+    axes.axhspan(low, high, color="0.85", label="Gaussian, one standard deviation")
+    axes.axhline(before, color="0.5", linestyle=":", label="before adaptation")
+    axes.set_xscale("log")
+
+
+def main() -> None:
+    tasks = json.loads((RESULTS / "zo_accuracy.json").read_text())["tasks"]
+    for name in TITLES:
+        if "curve" not in tasks.get(name, {}):
+            continue
+        found = compare(tasks[name]["curve"])
+        print(
+            f"{name}: banks off the pools' line by {found['banks_rms']:.2f} rms, mean"
+            f" {found['banks_mean']:+.2f}; pools off their neighbours' by"
+            f" {found['pools_rms']:.2f}; standard deviation of a seed {found['seed_noise']:.2f}"
+        )
+        for row, gap in (found["banks"] | found["pools"]).items():
+            size = directions(tasks[name]["curve"][row])
+            print(f"  {row:42} {size:7.0f} {gap['mean']:+5.2f} +- {gap['half_width']:.2f}")
+    draw(tasks)
+    print(f"wrote {PICTURE.relative_to(PICTURE.parents[1])}")
+
+
+if __name__ == "__main__":
+    main()
