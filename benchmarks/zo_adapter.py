@@ -19,6 +19,7 @@ import zo
 WIDTHS = (384, 1024, 2048, 4096)
 BATCHES = (1, 4, 16)
 SOURCES = ("pool:size=1021", "pool:size=4093")
+FORMS = {"correlated": 0, "materialised": max(WIDTHS) ** 2 + 1, "measured": None}
 
 
 def stack(width: int) -> nn.Sequential:
@@ -40,7 +41,7 @@ def step_times(width: int, batch: int, rounds: int) -> dict[str, list[float]]:
     for source in SOURCES:
         optimizer = zo.ZO(bare.parameters(), lr=0.0, source=source)
         cases[f"in place, {source}"] = lambda o=optimizer: o.step(lambda: loss(bare(x)))
-        for form, threshold in (("correlated", 0), ("materialised", width**2 + 1)):
+        for form, threshold in FORMS.items():
             adapter = zo.Adapter(
                 copy.deepcopy(bare), lr=0.0, source=source, correlate_from=threshold
             )

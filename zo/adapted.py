@@ -30,6 +30,11 @@ class Rows:
         self.rows = rows
         self._spectra: dict[int, Tensor] = {}
 
+    @property
+    def branches(self) -> int:
+        """Rows that are added at present, each to its share of the batch."""
+        return self.rows.shape[0]
+
     def spectrum(self, reach: int) -> Tensor:
         """Return the rows' transform for folded inputs of this length, made once per ``show``."""
         if reach not in self._spectra:
@@ -58,7 +63,7 @@ class Materialised(nn.Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run the base on each branch's share of the batch."""
-        branches = self._shared.rows.shape[0]
+        branches = self._shared.branches
         parts = []
         for branch in range(branches):
             weights = {
@@ -103,6 +108,7 @@ class Correlated(nn.Module):
     ) -> None:
         super().__init__()
         self.base, self._shared, self._has_bias = base, rows, bias is not None
+        self.n_out = n_out
         outputs = torch.arange(n_out, device=rows.rows.device)
         places = (weight + outputs * n_in) % rows.period
         self.register_buffer("places", places, persistent=False)
@@ -110,10 +116,14 @@ class Correlated(nn.Module):
             "bias_places", ((bias or 0) + outputs) % rows.period, persistent=False
         )
 
+    @property
+    def branches(self) -> int:
+        """Branches that a batch holds at present."""
+        return self._shared.branches
+
     def forward(self, x: Tensor) -> Tensor:
         """Return base output plus periodic part, shape ``(..., n_out)``."""
-        shared = self._shared
-        branches = shared.rows.shape[0]
+        shared, branches = self._shared, self.branches
         folded = fold(x.reshape(branches, -1, x.shape[-1]), shared.period)
         extra = correlate(folded, shared.spectrum(folded.shape[-1]), self.places)
         if self._has_bias:
@@ -138,7 +148,7 @@ class Embedded(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Return the vectors of shape ``(*tokens.shape, width)``."""
         shared, width = self._shared, self.base.embedding_dim
-        split = tokens.reshape(shared.rows.shape[0], -1, 1)
+        split = tokens.reshape(shared.branches, -1, 1)
         columns = torch.arange(width, device=tokens.device)
         places = (self._weight + split * width + columns) % shared.period
         extra = shared.rows[:, None].expand(-1, places.shape[1], -1).gather(2, places)

@@ -12,19 +12,17 @@ import torch
 from torch import Tensor, nn
 
 from hwmodel.checks import require
-from zo.adapted import Correlated, Embedded, Materialised, Rows
+from zo.adapted import Rows
 from zo.addresses import get_source
+from zo.forms import Forms
 from zo.guards import Guards, as_loss, refuse_infinite
-from zo.quantised import Int8Linear
 from zo.replay import as_logged
 from zo.scaling import Scaling, modulus_scale
 from zo.sources.base import Source
 from zo.sources.periodic import Periodic
 from zo.sweep import Filler, Sweep
 from zo.weights import lay_out
-
-CORRELATE_FROM = 1 << 16
-"""Weights of a linear layer from which the correlation beats forming the sum."""
+from zo.wrapping import Wrapping, offsets_of
 
 _DELTA = -1
 
@@ -43,9 +41,11 @@ class Adapter:
         source: A periodic source or its address.
         scaling: Modulus scale; see ``ZO``.
         correlate_from: Weights from which a linear layer takes the correlation; below, its sum
-            with the periodic part is formed anew in every forward.
+            with the periodic part is formed anew in every forward. By default either is tried on
+            the first batch and the faster one taken, so that two machines agree to rounding only.
 
     Attributes:
+        forms: What was found faster for which size of layer and batch.
         num_weights: Weights that the periodic part covers.
         steps: Steps done.
 
@@ -61,11 +61,11 @@ class Adapter:
         eps: float = 1e-3,
         source: Source | str,
         scaling: Scaling = "exact",
-        correlate_from: int = CORRELATE_FROM,
+        correlate_from: int | None = None,
     ) -> None:
         made = get_source(source) if isinstance(source, str) else source
         self.lr, self.eps, self.scaling, self.steps = lr, eps, scaling, 0
-        offsets = dict(_offsets(model))
+        offsets = dict(offsets_of(model))
         self.num_weights = sum(tensor.numel() for tensor in offsets)
         bound = made.bind(self.num_weights)
         if not isinstance(bound, Periodic):
@@ -81,7 +81,8 @@ class Adapter:
         places = {id(tensor): offset for tensor, offset in offsets.items()}
         self._guards = Guards([], model)
         self._weights = lay_out([{"params": list(offsets)}])
-        _replace(model, places, self._rows, correlate_from)
+        self.forms: Forms = {}
+        Wrapping(places, self._rows, correlate_from, self.forms).replace_in(model)
 
     @property
     def delta(self) -> Tensor:
@@ -138,6 +139,7 @@ class Adapter:
             "steps": self.steps,
             "delta": self.delta.clone(),
             "source": self.source.spec.address,
+            "forms": dict(self.forms),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -155,6 +157,7 @@ class Adapter:
             fix="build the adapter as the checkpoint's was",
         )
         self.steps = state["steps"]
+        self.forms.update(state["forms"])
         self.delta.copy_(state["delta"])
         self._show({})
 
@@ -175,61 +178,3 @@ class Adapter:
             missing = self.source.period - row.numel()
             rows.append(torch.nn.functional.pad(row, (0, missing)))
         self._rows.show(torch.stack(rows))
-
-
-def _offsets(model: nn.Module) -> Iterator[tuple[Tensor, int]]:
-    """Yield the tensors to train on, 8-bit ones included, with their flat offsets."""
-    offset = 0
-    seen: set[int] = set()
-    for module in model.modules():
-        for tensor in _own(module).values():
-            if id(tensor) not in seen:
-                seen.add(id(tensor))
-                yield tensor, offset
-                offset += tensor.numel()
-
-
-def _own(module: nn.Module) -> dict[str, Tensor]:
-    if isinstance(module, Int8Linear):
-        named = {"weight": module.weight, "bias": module.bias}
-    else:
-        named = {k: p for k, p in module._parameters.items() if p is None or p.requires_grad}
-    return {key: tensor for key, tensor in named.items() if tensor is not None}
-
-
-def _replace(parent: nn.Module, places: dict[int, int], rows: Rows, correlate_from: int) -> None:
-    require(
-        not _own(parent),
-        law="a model keeps its weights in its layers",
-        got=f"a {type(parent).__name__} with weights of its own",
-        fix="wrap it: nn.Sequential(model)",
-    )
-    for name, child in parent.named_children():
-        if _own(child):
-            setattr(parent, name, _wrapped(child, places, rows, correlate_from))
-        else:
-            _replace(child, places, rows, correlate_from)
-
-
-def _wrapped(
-    layer: nn.Module, places: dict[int, int], rows: Rows, correlate_from: int
-) -> nn.Module:
-    large = isinstance(layer, nn.Linear) and layer.weight.numel() >= correlate_from
-    if isinstance(layer, Int8Linear) or (isinstance(layer, nn.Linear) and large):
-        return _correlated(layer, places, rows)
-    if isinstance(layer, nn.Embedding):
-        return Embedded(layer, weight=places[id(layer.weight)], rows=rows)
-    trained = {key: p for key, p in layer.named_parameters() if p.requires_grad}
-    return Materialised(layer, {key: places[id(p)] for key, p in trained.items()}, rows)
-
-
-def _correlated(layer: nn.Linear | Int8Linear, places: dict[int, int], rows: Rows) -> Correlated:
-    bias = None if layer.bias is None else places[id(layer.bias)]
-    return Correlated(
-        layer,
-        n_in=layer.in_features,
-        n_out=layer.out_features,
-        weight=places[id(layer.weight)],
-        bias=bias,
-        rows=rows,
-    )

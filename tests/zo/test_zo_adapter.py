@@ -46,7 +46,7 @@ def test_fast_lengths():
 
 
 @pytest.mark.parametrize("source", SOURCES)
-@pytest.mark.parametrize("correlate_from", [0, 10**9])
+@pytest.mark.parametrize("correlate_from", [0, 10**9, None])
 def test_the_adapter_is_the_run_in_place(source, correlate_from):
     x, loss = batch()
     trained, adapted = model(), model()
@@ -58,6 +58,34 @@ def test_the_adapter_is_the_run_in_place(source, correlate_from):
     assert here == pytest.approx(there, rel=1e-5)
     with torch.no_grad():
         torch.testing.assert_close(adapted(x), trained(x), rtol=1e-4, atol=1e-5)
+
+
+def test_forms_are_measured_once_per_size_and_kept_in_checkpoints():
+    torch.manual_seed(1)
+    layers = [nn.Linear(6, 40), *(nn.Linear(40, 40, bias=False) for _ in range(3))]
+    adapter = zo.Adapter(nn.Sequential(*layers), lr=1e-3, source="pool:size=31")
+    x = torch.randn(5, 6)
+    for _ in range(3):
+        adapter.step(x, lambda output: output.square().mean())
+    assert set(adapter.forms) == {(6, 40, 2, 8), (40, 40, 2, 8)}
+    assert set(adapter.forms.values()) <= {"correlation", "sum"}
+    other = zo.Adapter(copy.deepcopy(nn.Sequential(*layers)), lr=1e-3, source="pool:size=31")
+    other.load_state_dict(adapter.state_dict())
+    assert other.forms == adapter.forms
+
+
+@pytest.mark.parametrize("frozen", ["weight", "bias"])
+def test_a_layer_may_be_frozen_in_part(frozen):
+    x, loss = batch()
+    trained, adapted = model(), model()
+    for each in (trained, adapted):
+        getattr(each[3], frozen).requires_grad_(False)
+    optimizer = zo.ZO(trained, lr=1e-2, source="pool:size=31")
+    adapter = zo.Adapter(adapted, lr=1e-2, source="pool:size=31")
+    for _ in range(20):
+        here = optimizer.step(lambda: loss(trained(x)))
+        there = adapter.step(x, loss)
+    assert here == pytest.approx(there, rel=1e-6)
 
 
 def test_embeddings_look_up_their_part():
