@@ -21,7 +21,7 @@ from hwmodel.designs.base import Words
 from zo.sources.base import Source
 from zo.sweep import Filler, Terms, add_cyclic
 
-TILE = 1 << 17
+TILE = 1 << 18
 """Numbers up to which a short period is repeated in its block, so that a pass has few pieces."""
 
 WHOLE = 1 << 18
