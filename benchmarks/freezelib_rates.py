@@ -32,7 +32,8 @@ from freezelib.codecs.scratch import Scratch
 
 CODECS = (
     *("raw", "raw+lz4", "raw+zstd", "f16", "f16+zstd", "bf16", "bf16+zstd"),
-    *("int8", "int8+lz4", "int8+zstd", "int8+zstd:6", "int8p+lz4", "int8p+zstd"),
+    *("int8", "int8+lz4", "int8+lz4:9", "int7+lz4", "int7+lz4:9", "int8+zstd", "int8+zstd:6"),
+    *("int8p+lz4", "int8p+zstd"),
     *("int4", "int4+lz4", "int4+zstd", "int4+zstd:6"),
     *("int2", "int2+lz4", "int2+zstd", "int2+zstd:6"),
     *("zfp:rate=8", "zfp:rate=4", "zfp:abs=0.5", "sz3:rel=0.001", "sz3:rel=0.01"),
@@ -40,6 +41,8 @@ CODECS = (
 )
 TARGETS = {
     "int8+lz4": (5.0, 0.01),
+    "int8+lz4:9": (5.0, 0.01),
+    "int7+lz4:9": (5.0, 0.01),
     "int8+zstd": (5.0, 0.01),
     "int4+zstd": (9.5, 0.06),
     "int4+zstd:6": (9.5, 0.06),

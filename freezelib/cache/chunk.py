@@ -76,7 +76,7 @@ def from_table(table: pa.Table) -> ChunkData:
     )
 
 
-def serialise(table: pa.Table, compression: str | pa.Codec | None = None) -> memoryview:
+def serialise(table: pa.Table, compression: pa.Codec | None = None) -> memoryview:
     """The bytes of the Arrow IPC file, its buffers compressed if asked for."""
     sink = pa.BufferOutputStream()
     options = pa.ipc.IpcWriteOptions(compression=compression, use_threads=False)
@@ -90,14 +90,14 @@ def deserialise(data: pa.Buffer) -> pa.Table:
     return pa.ipc.open_file(data, options=_READ).read_all()
 
 
-def compression(spec: CodecSpec) -> str | pa.Codec | None:
+def compression(spec: CodecSpec) -> pa.Codec | None:
     """What Arrow calls the coder of a codec's address."""
-    if spec.coder == "zstd":
-        return pa.Codec("zstd", compression_level=spec.level)
-    return None if spec.coder == "none" else spec.coder
+    if spec.coder == "none":
+        return None
+    return pa.Codec(spec.coder, compression_level=spec.level)
 
 
-def worth_compressing(table: pa.Table, coder: str | pa.Codec) -> bool:
+def worth_compressing(table: pa.Table, coder: pa.Codec) -> bool:
     """Whether a coder shrinks a chunk enough to pay for decompressing it whole at each read."""
     head = len(serialise(table.slice(0, 0)))  # the schema is not what is compressed
     packed, plain = (len(serialise(table, option)) - head for option in (coder, None))

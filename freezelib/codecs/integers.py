@@ -33,19 +33,20 @@ class Quantised(NamedTuple):
 
 
 class Integer(Codec):
-    """``value = (code - zero) * scale`` with unsigned codes of 8 or 4 bits.
+    """``value = (code - zero) * scale`` with unsigned codes of 8, 7 or 4 bits.
 
-    Eight bits have a scale per sample and channel. Four bits have one for each band of at most 64
-    positions, which takes a quarter off the error of maps of 28 x 28 for 3 % more bytes. Planes:
-    ``codes uint8``, ``[n, C * P]`` or two in a byte (:mod:`~freezelib.codecs.packing`); ``scale
-    uint8 [n, g]`` (:mod:`~freezelib.codecs.groups`); for maps with negative values ``zero uint8
-    [n, g]``.
+    Eight bits have a scale per sample and channel. So have seven, which lie in bytes as well and
+    are for a coder: codes of half as many levels repeat more often. Four bits have a scale for
+    each band of at most 64 positions, which takes a quarter off the error of maps of 28 x 28 for
+    3 % more bytes. Planes: ``codes uint8``, ``[n, C * P]`` or two in a byte
+    (:mod:`~freezelib.codecs.packing`); ``scale uint8 [n, g]`` (:mod:`~freezelib.codecs.groups`);
+    for maps with negative values ``zero uint8 [n, g]``.
     """
 
     def __init__(self, bits: int) -> None:
-        assert bits in (4, 8)
+        assert bits in (4, 7, 8)
         self._bits, self._levels = bits, 2**bits - 1
-        self._sizes = (16, _ANY_NUMBER) if bits == 8 else (32, 64)
+        self._sizes = (32, 64) if bits == 4 else (16, _ANY_NUMBER)
 
     def encode(self, maps: Tensor) -> dict[str, Tensor]:
         """See :class:`~freezelib.codecs.base.Codec`."""

@@ -15,6 +15,7 @@ QUANTISERS: Mapping[str, Mapping[str, tuple[float, float] | range]] = {
     "f16": {},
     "bf16": {},
     "int8": {},
+    "int7": {},
     "int8p": {},
     "int4": {},
     "int2": {},
@@ -23,7 +24,7 @@ QUANTISERS: Mapping[str, Mapping[str, tuple[float, float] | range]] = {
     "jpeg": {"quality": range(1, 101)},
 }
 # Coders and their levels; the first is what the name alone means.
-CODERS: Mapping[str, range] = {"none": range(0), "lz4": range(0), "zstd": range(1, 23)}
+CODERS: Mapping[str, range] = {"none": range(0), "lz4": range(1, 13), "zstd": range(1, 23)}
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class CodecSpec:
 
 
 def parse_codec(address: str) -> CodecSpec:
-    """Read a codec's address; no coder means ``none``, and zstd alone means level 1.
+    """Read a codec's address; no coder means ``none``, and a coder alone means level 1.
 
     Raises:
         ValueError: The quantiser or the coder is unknown, or a parameter or a level is missing,
