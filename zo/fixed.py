@@ -16,7 +16,7 @@ from torch import Tensor
 from hwmodel.checks import require
 from zo.sources.counter import mix
 from zo.sweep import Filler, Terms, blocks_of
-from zo.walk import Kind, Walk
+from zo.walk import Walk
 from zo.weights import Block, Weight
 
 HEADROOM_BITS = 2
@@ -47,7 +47,7 @@ class FixedPoint(Walk):
     def prepare(self) -> None:
         """Make the passes."""
         self._passes = [
-            (kind.group, GridPass(self.fillers[kind[1:]], part, kind))
+            (kind.group, GridPass(self.fillers[kind[1:]], part))
             for kind, part in self.kinds.items()
         ]
         self._learned = 0
@@ -111,9 +111,9 @@ class GridPass:
 
     grid: float | None = None
 
-    def __init__(self, filler: Filler, weights: Sequence[Weight], kind: Kind) -> None:
+    def __init__(self, filler: Filler, weights: Sequence[Weight]) -> None:
         self._filler, self._weights = filler, weights
-        self._digits = _significant_bits(weights[0].tensor.dtype)
+        self._digits = min(_significant_bits(weight.tensor.dtype) for weight in weights)
         self._sum = torch.empty_like(filler.scratch)
         self._blocks = [
             (block, [self._sum[low:high] for low, high in block.spans])
