@@ -32,11 +32,12 @@ from torch import nn
 from torch.nn import functional
 from zo_suffix_runs import BATCH, CHUNK, CountedGaussian, Run, forever, start
 from zo_suffix_task import Part, make_task
-from zo_tuning import TUNING_SEED, choose_rate
+from zo_tuning import choose_rate
 
 from freezelib import CacheLoader, ImageChunks
 
 TURN = 10
+TUNING_SEEDS = (100, 101)
 ARMS = (
     (0, "gaussian"),
     (0, "pool"),
@@ -50,9 +51,14 @@ ARMS = (
 
 def tuned(cut: int, source: str, steps: int, folder: Path) -> dict[str, Any]:
     def validate(lr: float) -> float:
-        run = start(TUNING_SEED, cut, source, lr, steps, folder)
-        run.advance(steps)
-        return math.inf if run.diverged else run.judged(make_task(TUNING_SEED).validation)[1]
+        losses = []
+        for seed in TUNING_SEEDS:
+            run = start(seed, cut, source, lr, steps, folder)
+            run.advance(steps)
+            if run.diverged:
+                return math.inf
+            losses.append(run.judged(make_task(seed).validation)[1])
+        return statistics.fmean(losses)
 
     return choose_rate(validate)
 

@@ -1,8 +1,8 @@
 """One way to choose a learning rate and to score an arm, the same for every arm.
 
-The rate is the best of a grid by the validation loss of a seed that is not reported. Where the
-best is at an edge of the grid, the grid grows on that side, until the edge is worse. The test
-part is only looked at by the seeds that are reported.
+The rate is the best of a grid by the mean validation loss of seeds that are not reported; a rate
+at which one of them diverges is out. Where the best is at an edge of the grid, the grid grows on
+that side, until the edge is worse. The test part is only looked at by the seeds that are reported.
 """
 
 import math
@@ -16,7 +16,7 @@ import fashion
 from zo_tasks import accuracy, adapt, loss, make_optimizer, make_task
 
 RATES = (5e-4, 1e-3, 2e-3)
-STEP, EXTRA, TUNING_SEED = 2.0, 6, 100
+STEP, EXTRA = 2.0, 6
 Settings = dict[str, Any]
 
 
@@ -49,12 +49,14 @@ class Bench:
     Attributes:
         task: Name of the task.
         steps: Steps per run.
+        tuning_seeds: By which rates are chosen.
         rates: Rates that were chosen, with what they were chosen from, by settings.
         scores: Test accuracies and divergences that were measured, by settings and seed.
     """
 
     task: str
     steps: int
+    tuning_seeds: tuple[int, ...]
     rates: dict[str, dict[str, Any]] = field(default_factory=dict)
     scores: dict[str, tuple[float, bool]] = field(default_factory=dict)
 
@@ -66,9 +68,14 @@ class Bench:
         return self.rates[key]
 
     def _validate(self, settings: Settings) -> float:
-        task = make_task(self.task, TUNING_SEED, self.steps)
-        done = adapt(task, settings)
-        return math.inf if done.diverged else loss(done.model, task.validation)
+        losses = []
+        for seed in self.tuning_seeds:
+            task = make_task(self.task, seed, self.steps)
+            done = adapt(task, settings)
+            if done.diverged:
+                return math.inf
+            losses.append(loss(done.model, task.validation))
+        return statistics.fmean(losses)
 
     def reuse(self, rows: dict[str, dict[str, Any]]) -> None:
         """Take the rates and scores of earlier rows for known."""
