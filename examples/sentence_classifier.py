@@ -73,12 +73,20 @@ class _Passed(nn.Module):
         return inputs_embeds
 
 
-def layers(encoder: PreTrainedModel, first: int, last: int | None = None) -> PreTrainedModel:
-    """Return some of a BERT's layers as an encoder of its own that shares their weights."""
+def prefix_of(encoder: PreTrainedModel, frozen: int) -> PreTrainedModel:
+    """Return a BERT's embeddings and first layers as an encoder that shares their weights."""
+    return _part(encoder, encoder.embeddings, encoder.encoder.layer[:frozen])
+
+
+def suffix_of(encoder: PreTrainedModel, frozen: int) -> PreTrainedModel:
+    """Return the layers after the first ones, as an encoder of hidden states, likewise."""
+    return _part(encoder, _Passed(), encoder.encoder.layer[frozen:])
+
+
+def _part(encoder: PreTrainedModel, begin: nn.Module, layers: nn.ModuleList) -> PreTrainedModel:
     with torch.device("meta"):  # a shell, without weights to fill
         part = type(encoder)(encoder.config, add_pooling_layer=False)
-    part.embeddings = _Passed() if first else encoder.embeddings
-    part.encoder.layer = encoder.encoder.layer[first:last]
+    part.embeddings, part.encoder.layer = begin, layers
     return part.eval()
 
 

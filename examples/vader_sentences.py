@@ -83,7 +83,7 @@ def _what_is_wrong(archive: Path, packed: bytes) -> SentencesError:
     if zipfile.is_zipfile(io.BytesIO(packed)):
         return WrongArchiveError(f"{archive} is a zip, perhaps the wheel, without data. {again}")
     try:
-        with tarfile.open(fileobj=io.BytesIO(gzip.decompress(packed))) as opened:
+        with tarfile.open(fileobj=io.BytesIO(gzip.decompress(packed)), mode="r:") as opened:
             members = opened.getnames()
     except _UNREADABLE as error:
         return DamagedArchiveError(

@@ -22,9 +22,10 @@ from sentence_classifier import (
     accuracy,
     cached,
     encoded,
-    layers,
     load_encoder,
+    prefix_of,
     rows_of,
+    suffix_of,
     vectors,
 )
 from torch import Tensor, nn
@@ -73,7 +74,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--archive", type=Path, default=Path(ARCHIVE), help="the sentences")
     parser.add_argument("--source", default="pool", help="address of a perturbation source")
-    parser.add_argument("--frozen", type=int, help="train only the layers after so many")
+    parser.add_argument(
+        "--frozen", type=int, choices=range(7), help="train only the layers after so many"
+    )
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--lr", type=float, default=3e-4)
     given = parser.parse_args()
@@ -83,8 +86,8 @@ def main() -> None:
     inputs = encoded(tokenizer, sentences)
     model = Classifier(encoder, vectors(encoder, encoded(tokenizer, list(CLASSES))))
     if given.frozen is not None:
-        inputs = cached(layers(encoder, 0, given.frozen), inputs)
-        model.encoder = layers(encoder, given.frozen)
+        inputs = cached(prefix_of(encoder, given.frozen), inputs)
+        model.encoder = suffix_of(encoder, given.frozen)
     known, test = ((rows_of(inputs, s), labels[s]) for s in (slice(2000), slice(2000, None)))
     print(f"zero-shot: {accuracy(model, *test):.1f} % of {len(test[1])} sentences")
 
