@@ -7,8 +7,8 @@ sentences in one random order: 3,000 to test, 1,000 to tune, and of the rest eac
 to train. A seed also stands for batches (of 16) and perturbations, and is the same in all arms.
 Two-sided, one perturbation per step, eps 1e-3, exact scaling, learning rate falling linearly to
 zero. Each arm takes the best of the same learning rates, by the tuning sentences, on a seed that
-is not reported and with equally many steps; the control takes Gaussian's. Sentences next to each other in one review may lie on
-both sides of the split, so that the accuracies are those of neighbours, alike for all arms.
+is not reported and with equally many steps; the control takes Gaussian's. Sentences next to each
+other in one text may lie on both sides of the split, which flatters all arms alike.
 
     python benchmarks/zo_text.py --archive vaderSentiment-3.3.2.tar.gz --seeds 3 --steps 1000
 """
