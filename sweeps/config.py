@@ -117,6 +117,7 @@ class TrainConfig:
     source: str = "gaussian"  # perturbation source
     eps: float = 1e-3
     scaling: str = "exact"  # modulus scale
+    scope: str = "global"  # of the modulus scale: global or per_tensor
     queries: int = 1
 
     def __post_init__(self) -> None:
@@ -126,6 +127,7 @@ class TrainConfig:
         _law(self.steps >= 1, "steps >= 1", self)
         _law(self.eps > 0, "eps > 0", self)
         _law(self.scaling in ("exact", "pow2", "none"), "scaling in [exact, pow2, none]", self)
+        _law(self.scope in ("global", "per_tensor"), "scope in [global, per_tensor]", self)
         _law(self.queries >= 1, "queries >= 1", self)
         _check_sgd(self)
 
@@ -295,7 +297,7 @@ OBJECTIVES = {
 }
 
 _CHANNEL_KNOBS = ("scorer", "similarity_threshold", "max_fraction", "correct")
-_ZEROTH_ORDER_KNOBS = ("source", "eps", "scaling", "queries")
+_ZEROTH_ORDER_KNOBS = ("source", "eps", "scaling", "scope", "queries")
 
 
 def _check_sgd(config: TrunkConfig | TrainConfig) -> None:

@@ -38,12 +38,16 @@ class Training:
         loss: Mean loss of the last tenth of the steps.
         memory_bytes: Weights, optimizer state, and the peak of what one more step allocates. The
             random number generator is not in it: it is priced as hardware.
+        lr_equiv: Learning rate that does the same under an exact modulus scale; None for backprop.
+        eps_equiv: Likewise the distance of the two looks.
     """
 
     wall_s: float
     step_wall_ms: float
     loss: float
     memory_bytes: int
+    lr_equiv: float | None = None
+    eps_equiv: float | None = None
 
 
 def train(
@@ -70,6 +74,9 @@ def train(
     with closing(loader.epoch(0)) as batches:
         memory_bytes = _memory_bytes(network, config, next(batches))
     optimizer, step = _METHODS[config.method](network, config, seed)
+    equivalent: dict[str, float] = {}
+    if isinstance(optimizer, ZO):
+        equivalent = {"lr_equiv": optimizer.lr_equiv, "eps_equiv": optimizer.eps_equiv}
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda done: 0.5 * (1 + math.cos(math.pi * done / config.steps))
     )
@@ -91,6 +98,7 @@ def train(
         step_wall_ms=1e3 * statistics.median(times),
         loss=statistics.fmean(losses[-max(1, config.steps // 10) :]),
         memory_bytes=memory_bytes,
+        **equivalent,
     )
 
 
@@ -141,6 +149,7 @@ def _zeroth_order(
         eps=config.eps,
         source=config.source,
         scaling=config.scaling,
+        scope=config.scope,
         queries=config.queries,
         seed=seed,
     )

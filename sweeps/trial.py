@@ -87,6 +87,8 @@ def run_trial(
         "step_wall_ms": training.step_wall_ms,
         "train_loss": training.loss,
         "train_memory_bytes": training.memory_bytes,
+        "lr_equiv": training.lr_equiv,
+        "eps_equiv": training.eps_equiv,
         "num_weights": num_weights,
         "prefix_mac_share": halves.prefix_mac_share,
         **_rng_scores(config, num_weights),

@@ -61,6 +61,21 @@ def test_the_generator_that_is_priced_is_the_one_that_trained(trial, storage):
     assert scores["pool:size=509"]["bram"] > 0
 
 
+def test_a_trial_says_what_its_step_would_be_under_exact_scaling(trial, storage):
+    config = TrainConfig(method="zo", lr=1e-3, eps=1e-2, steps=5, source="pool:size=509")
+    scores = [
+        run_trial(replace(trial, train=replace(config, scaling=scaling, scope=scope)), storage)
+        for scaling in ("exact", "none")
+        for scope in ("global", "per_tensor")
+    ]
+    for exact in scores[:2]:
+        assert (exact["lr_equiv"], exact["eps_equiv"]) == pytest.approx((1e-3, 1e-2))
+    for bare in scores[2:]:
+        assert bare["lr_equiv"] == pytest.approx(1e-3 / 3, rel=0.05)
+        assert bare["eps_equiv"] == pytest.approx(1e-2 / 3**0.5, rel=0.05)
+    assert run_trial(trial, storage)["lr_equiv"] is None
+
+
 def test_zeroth_order_training_needs_less_memory_than_backprop(trial, storage):
     backprop = run_trial(trial, storage)["train_memory_bytes"]
     zeroth_order = replace(trial, train=TrainConfig(method="zo", lr=1e-3, steps=5))
