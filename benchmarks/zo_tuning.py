@@ -20,19 +20,25 @@ STEP, EXTRA = 2.0, 6
 Settings = dict[str, Any]
 
 
-def choose_rate(validate: Callable[[float], float]) -> dict[str, Any]:
+def choose_rate(
+    validate: Callable[[float], float],
+    rates: tuple[float, ...] = RATES,
+    ceiling: float = math.inf,
+) -> dict[str, Any]:
     """The rate of the lowest loss: ``lr``, and the loss of every rate of the ``grid``.
 
     Args:
         validate: Returns the validation loss after training at a rate, or infinity if it
             diverged.
+        rates: What the grid begins with.
+        ceiling: The grid grows no higher.
     """
-    grid = {lr: validate(lr) for lr in RATES}
+    grid = {lr: validate(lr) for lr in rates}
     for _ in range(EXTRA):
         best = min(grid, key=lambda lr: grid[lr])
-        if min(grid) < best < max(grid):
-            break
         following = best * STEP if best == max(grid) else best / STEP
+        if min(grid) < best < max(grid) or following > ceiling:
+            break
         grid[following] = validate(following)
     return {
         "lr": min(grid, key=lambda lr: grid[lr]),
@@ -50,6 +56,8 @@ class Bench:
         task: Name of the task.
         steps: Steps per run.
         tuning_seeds: By which rates are chosen.
+        grid: Rates that a choice begins with.
+        ceiling: The highest rate to choose.
         rates: Rates that were chosen, with what they were chosen from, by settings.
         scores: Test accuracies and divergences that were measured, by settings and seed.
     """
@@ -57,6 +65,8 @@ class Bench:
     task: str
     steps: int
     tuning_seeds: tuple[int, ...]
+    grid: tuple[float, ...] = RATES
+    ceiling: float = math.inf
     rates: dict[str, dict[str, Any]] = field(default_factory=dict)
     scores: dict[str, tuple[float, bool]] = field(default_factory=dict)
 
@@ -64,7 +74,9 @@ class Bench:
         """The rate of an arm; see ``choose_rate``."""
         key = as_key(settings)
         if key not in self.rates:
-            self.rates[key] = choose_rate(lambda lr: self._validate({**settings, "lr": lr}))
+            self.rates[key] = choose_rate(
+                lambda lr: self._validate({**settings, "lr": lr}), self.grid, self.ceiling
+            )
         return self.rates[key]
 
     def _validate(self, settings: Settings) -> float:
@@ -77,10 +89,10 @@ class Bench:
             losses.append(loss(done.model, task.validation))
         return statistics.fmean(losses)
 
-    def reuse(self, rows: dict[str, dict[str, Any]]) -> None:
-        """Take the rates and scores of earlier rows for known."""
+    def reuse(self, rows: dict[str, dict[str, Any]], *, rates: bool) -> None:
+        """Take the scores of earlier rows, and perhaps their rates, for known."""
         for row in rows.values():
-            if row["tuning"]:
+            if row["tuning"] and rates:
                 self.rates[as_key(row["settings"])] = row["tuning"]
             fixed = {"lr": row["lr"], **row["settings"]}
             for seed, score in enumerate(row["scores"]):
