@@ -1,9 +1,10 @@
 """Whether pools and banks lie on one curve of accuracy against distinct directions.
 
-Reads the study ``curve`` of ``zo_accuracy.py``, draws ``docs/zo_directions.svg`` and holds the
-banks against the pools, seed by seed: a bank's residual is its score less the line, in the
-logarithm of the directions, between the two pools on either side of it. What a line between pools
-misses by itself is seen from the pools: each inner one is held against its neighbours likewise.
+Reads the studies ``curve`` and ``curve_fixed`` of ``zo_accuracy.py``, draws the first as
+``docs/zo_directions.svg`` and holds the banks against the pools, seed by seed: a bank's residual
+is its score less the line, in the logarithm of the directions, between the two pools on either
+side of it. What a line between pools misses by itself is seen from the pools: each inner one is
+held against its neighbours likewise.
 
     python benchmarks/zo_directions.py
 """
@@ -25,6 +26,9 @@ PICTURE = Path(__file__).parents[1] / "docs" / "zo_directions.svg"
 TITLES = {"digits": "drifted digits", "fashion": "drifted Fashion-MNIST"}
 MARKS = {"pool": ("o", "#1f6fb4", "pool"), "lfsr_bank": ("^", "#d1601f", "LFSR bank")}
 Points = dict[str, dict[str, Any]]
+
+
+OPEN = 1e-3  # below this rate a mark is left open
 
 
 def kind(name: str) -> str:
@@ -90,18 +94,18 @@ def draw(tasks: dict[str, Any]) -> None:
 def panel(axes: Any, task: dict[str, Any]) -> None:
     for which, (mark, colour, label) in MARKS.items():
         rows = points(task["curve"], which)
-        axes.errorbar(
-            [directions(row) for row in rows],
-            [row["mean"] for row in rows],
-            yerr=[row["stdev"] for row in rows],
-            fmt=mark,
-            ms=5,
-            color=colour,
-            elinewidth=0.8,
-            linestyle="-" if which == "pool" else "none",
-            linewidth=0.7,
-            label=f"{label}, with one standard deviation",
-        )
+        for row in rows:
+            axes.errorbar(
+                directions(row),
+                row["mean"],
+                yerr=row["stdev"],
+                fmt=mark,
+                ms=5,
+                color=colour,
+                markerfacecolor=colour if row["lr"] >= OPEN else "white",
+                elinewidth=0.8,
+            )
+        axes.plot([], [], mark, ms=5, color=colour, label=f"{label} (open: chosen lr < 1e-3)")
     gaussian, before = task["sources"]["gaussian"], task["references"]["zero-shot"]["mean"]
     low, high = (gaussian["mean"] + sign * gaussian["stdev"] for sign in (-1, 1))
     axes.axhspan(low, high, color="0.85", label="Gaussian, one standard deviation")
@@ -109,20 +113,24 @@ def panel(axes: Any, task: dict[str, Any]) -> None:
     axes.set_xscale("log")
 
 
+def tell(title: str, study: Points) -> None:
+    found = compare(study)
+    print(
+        f"{title}: banks off the pools' line by {found['banks_rms']:.2f} rms, mean"
+        f" {found['banks_mean']:+.2f}; pools off their neighbours' by"
+        f" {found['pools_rms']:.2f}; standard deviation of a seed {found['seed_noise']:.2f}"
+    )
+    for row, gap in (found["banks"] | found["pools"]).items():
+        size = directions(study[row])
+        print(f"  {row:42} {size:7.0f} {gap['mean']:+5.2f} +- {gap['half_width']:.2f}")
+
+
 def main() -> None:
     tasks = json.loads((RESULTS / "zo_accuracy.json").read_text())["tasks"]
     for name in TITLES:
-        if "curve" not in tasks.get(name, {}):
-            continue
-        found = compare(tasks[name]["curve"])
-        print(
-            f"{name}: banks off the pools' line by {found['banks_rms']:.2f} rms, mean"
-            f" {found['banks_mean']:+.2f}; pools off their neighbours' by"
-            f" {found['pools_rms']:.2f}; standard deviation of a seed {found['seed_noise']:.2f}"
-        )
-        for row, gap in (found["banks"] | found["pools"]).items():
-            size = directions(tasks[name]["curve"][row])
-            print(f"  {row:42} {size:7.0f} {gap['mean']:+5.2f} +- {gap['half_width']:.2f}")
+        for study in ("curve", "curve_fixed"):
+            if study in tasks.get(name, {}):
+                tell(f"{name}, {study}", tasks[name][study])
     draw(tasks)
     print(f"wrote {PICTURE.relative_to(PICTURE.parents[1])}")
 
