@@ -64,6 +64,8 @@ def _start(tmp_path, *arguments):
         text=True,
         cwd=tmp_path,
         env=_environment(tmp_path),
+        # A shell's background jobs ignore Ctrl-C, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
