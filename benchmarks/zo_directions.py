@@ -11,6 +11,7 @@ held against its neighbours likewise.
 
 import json
 import math
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ Points = dict[str, dict[str, Any]]
 
 
 OPEN = 1e-3  # below this rate a mark is left open
+MANY = 100
 
 
 def kind(name: str) -> str:
@@ -57,21 +59,33 @@ def residuals(row: dict[str, Any], pools: list[dict[str, Any]]) -> list[float]:
 
 
 def compare(study: Points) -> dict[str, Any]:
-    """The banks' residuals, the pools' own, and what the seeds' noise would make of them."""
+    """Every residual with its interval, and how large those of the banks are together.
+
+    ``noise_rms`` is what their seeds would make of residuals that are truly 0.
+    """
     pools, banks = points(study, "pool"), points(study, "lfsr_bank")
-    of_banks = {row["name"]: fashion.interval(residuals(row, pools)) for row in banks}
-    of_pools = {
-        row["name"]: fashion.interval(residuals(row, [p for p in pools if p is not row]))
-        for row in pools[1:-1]
+    gaps = {row["name"]: residuals(row, pools) for row in banks}
+    groups = {
+        title: [gaps[row["name"]] for row in banks if (directions(row) >= MANY) == many]
+        for title, many in ((f"under {MANY}", False), (f"from {MANY} on", True))
     }
+    for row in pools[1:-1]:
+        gaps[row["name"]] = residuals(row, [pool for pool in pools if pool is not row])
     return {
-        "banks": of_banks,
-        "pools": of_pools,
-        "banks_rms": rms([gap["mean"] for gap in of_banks.values()]),
-        "pools_rms": rms([gap["mean"] for gap in of_pools.values()]),
-        "banks_mean": sum(gap["mean"] for gap in of_banks.values()) / len(of_banks),
-        "seed_noise": rms([row["stdev"] for row in (*pools, *banks)]),
+        "residuals": {name: fashion.interval(values) for name, values in gaps.items()},
+        "banks": {
+            title: {
+                "rms": rms([statistics.fmean(values) for values in members]),
+                "noise_rms": rms([standard_error(values) for values in members]),
+                "mean": statistics.fmean(statistics.fmean(values) for values in members),
+            }
+            for title, members in groups.items()
+        },
     }
+
+
+def standard_error(values: list[float]) -> float:
+    return statistics.stdev(values) / math.sqrt(len(values))
 
 
 def rms(values: list[float]) -> float:
@@ -115,12 +129,12 @@ def panel(axes: Any, task: dict[str, Any]) -> None:
 
 def tell(title: str, study: Points) -> None:
     found = compare(study)
-    print(
-        f"{title}: banks off the pools' line by {found['banks_rms']:.2f} rms, mean"
-        f" {found['banks_mean']:+.2f}; pools off their neighbours' by"
-        f" {found['pools_rms']:.2f}; standard deviation of a seed {found['seed_noise']:.2f}"
-    )
-    for row, gap in (found["banks"] | found["pools"]).items():
+    for group, gap in found["banks"].items():
+        print(
+            f"{title}, banks {group} directions: off the pools' line by {gap['rms']:.2f} rms"
+            f" (seeds' noise {gap['noise_rms']:.2f}), mean {gap['mean']:+.2f}"
+        )
+    for row, gap in found["residuals"].items():
         size = directions(study[row])
         print(f"  {row:42} {size:7.0f} {gap['mean']:+5.2f} +- {gap['half_width']:.2f}")
 
