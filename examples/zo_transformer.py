@@ -78,7 +78,7 @@ def main() -> None:
         "--frozen", type=int, choices=range(7), help="train only the layers after so many"
     )
     parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--lr", type=float, default=1e-4)
+    parser.add_argument("--lr", type=float, default=5e-5)
     given = parser.parse_args()
 
     sentences, labels = labelled(given.archive, per_class=1000)
