@@ -93,13 +93,17 @@ class FixedPoint(Walk):
 
     def _move(self, to: Terms) -> None:
         back = Part({token: -offset for token, offset in self._at.items()})
-        for group, one in self._passes:
-            learned = Part(self._owed[group], dither=mix(self._learned, group))
-            one([part for part in (back, learned, Part(to)) if part.terms])
-        self._learned += any(self._owed)
-        self.passes += 1
-        self.forget()
-        self._at = to
+        for _, one in self._passes:
+            one.begin(to)
+        try:
+            for group, one in self._passes:
+                learned = Part(self._owed[group], dither=mix(self._learned, group))
+                one([part for part in (back, learned, Part(to)) if part.terms])
+        finally:  # weights that have outgrown their grid have moved as well
+            self._learned += any(self._owed)
+            self.passes += 1
+            self.forget()
+            self._at = to
 
 
 class GridPass:
@@ -121,15 +125,29 @@ class GridPass:
         ]
         self._bound = math.inf
 
+    def begin(self, to: Terms) -> None:
+        """Make sure that there is a grid, and that a perturbation is not lost on it.
+
+        Raises:
+            ValueError: If the perturbation is finer than the grid.
+        """
+        if self.grid is None:
+            self._settle_on_grid()
+        assert self.grid is not None
+        for offset in map(abs, to.values()):
+            require(
+                offset >= self.grid,
+                law="a perturbation is no finer than the weights' grid",
+                got=f"eps * scale = {offset:.3g} on a grid of {self.grid:.3g}",
+                fix="take a larger eps, float32 weights, or restore='delta' or 'master'",
+            )
+
     def __call__(self, parts: Sequence[Part]) -> None:
         """Add parts to the weights, each rounded to the grid.
 
         Raises:
-            ValueError: If a perturbation is finer than the grid, or the weights have outgrown it.
+            ValueError: If the weights have outgrown the grid.
         """
-        if self.grid is None:
-            self._settle_on_grid()
-        self._refuse_vanishing(parts)
         most = max(self._add(block, slices, parts) for block, slices in self._blocks)
         self._bound += most
         if self._bound > self._limit:
@@ -167,17 +185,6 @@ class GridPass:
             noise = torch.rand(numbers.numel(), generator=generator)
             numbers.add_(noise.to(numbers.device)).floor_()
         return numbers.mul_(self.grid)
-
-    def _refuse_vanishing(self, parts: Sequence[Part]) -> None:
-        assert self.grid is not None
-        for part in parts:
-            offset = max(map(abs, part.terms.values()))
-            require(
-                part.dither is not None or offset >= self.grid,
-                law="a perturbation is no finer than the weights' grid",
-                got=f"eps * scale = {offset:.3g} on a grid of {self.grid:.3g}",
-                fix="take a larger eps, float32 weights, or restore='delta' or 'master'",
-            )
 
     def _refuse_outgrown(self) -> None:
         require(

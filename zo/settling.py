@@ -9,11 +9,19 @@ from typing import Protocol
 
 from torch import nn
 
+from zo.walk import Walk
+
 
 class Settles(Protocol):
-    """What has to be settled: an optimizer."""
+    """What has to be settled: an optimizer.
+
+    Attributes:
+        stepping: Whether a step is under way.
+        walk: Where its weights are; it must not hold the optimizer.
+    """
 
     stepping: bool
+    walk: Walk
 
     def flush(self) -> None:
         """Bring the weights up to date."""
@@ -40,8 +48,9 @@ def _nobody() -> None:
 
 
 def settle_before_use(module: nn.Module, optimizer: Settles) -> None:
-    """Have ``optimizer`` flushed before the module is run, saved or loaded."""
+    """Have ``optimizer`` flushed before the module is run, saved or loaded, and when it goes."""
     hook = _Settle(optimizer)
+    weakref.finalize(optimizer, optimizer.walk.settle).atexit = False
     module.register_forward_pre_hook(hook)
     module.register_state_dict_pre_hook(hook)
     module.register_load_state_dict_pre_hook(hook)

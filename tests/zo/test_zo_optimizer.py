@@ -1,4 +1,5 @@
 import copy
+import gc
 import math
 
 import pytest
@@ -216,6 +217,23 @@ def test_the_module_settles_itself_before_it_is_used():
     kept.step(task(module))
     assert torch.equal(module.state_dict()["0.weight"], module[0].weight)
     assert kept.passes == 6
+
+
+@pytest.mark.parametrize("restore", ["lazy", "delta", "fixed"])
+def test_a_dropped_optimizer_leaves_settled_weights(restore):
+    left = []
+    for drop in (True, False):
+        module = mlp()
+        optimizer = zo.ZO(module, lr=0.05, source="pool:size=127", restore=restore)
+        for _ in range(3):
+            optimizer.step(task(module))
+        if drop:
+            del optimizer
+            gc.collect()
+        else:
+            optimizer.flush()
+        left.append(flat(module))
+    assert torch.equal(*left)
 
 
 def test_materialized_holds_the_settled_weights():
