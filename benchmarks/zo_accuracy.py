@@ -15,8 +15,10 @@ Two-sided, one perturbation per step, eps 1e-3, batch 64. Tasks and parts are de
 - ``leap``: a bank with and without leap at every rate of the grid.
 - ``bits``: bit widths of a pool; those of a bank are in ``curve``.
 
-    python benchmarks/zo_accuracy.py --task digits --seeds 10 --studies references sources
-    python benchmarks/zo_accuracy.py --task digits --studies curve scaling leap bits
+    python benchmarks/zo_accuracy.py --task digits --seeds 40 --studies references sources
+    python benchmarks/zo_accuracy.py --task digits --reuse --studies curve scaling leap bits
+    python benchmarks/zo_accuracy.py --task fashion --seeds 20 --studies references sources
+    python benchmarks/zo_accuracy.py --task fashion --reuse --studies curve curve_fixed scaling
     python benchmarks/zo_directions.py
 """
 
