@@ -1,6 +1,6 @@
 """Peak memory of a step above inference, in numbers.
 
-Each arm runs in a process of its own: forwards first, whose peak resident memory is the bound;
+Each arm runs in processes of its own, and its median counts: forwards first, whose peak resident memory is the bound;
 then the peak is reset, and steps follow. ``forwards again`` is the measurement's own noise. Linux
 only (``/proc``).
 
@@ -8,6 +8,7 @@ only (``/proc``).
 """
 
 import json
+import statistics
 import subprocess
 import sys
 from functools import partial
@@ -27,6 +28,7 @@ TINY = {
     "gaussian": "gaussian",
 }
 ARMS = ["forwards again", *TINY, "literal MeZO"]
+RUNS = 3
 
 
 def peak_mib() -> float:
@@ -70,6 +72,13 @@ def _warm_up(arm: str) -> None:
     optimizer.step(lambda: tiny(torch.ones(1, 4)).sum())
 
 
+def in_process(model_name: str, arm: str) -> dict[str, float]:
+    command = [sys.executable, __file__, model_name, arm]
+    done = subprocess.run(command, capture_output=True, check=True)
+    row: dict[str, float] = json.loads(done.stdout)
+    return row
+
+
 def main() -> None:
     if len(sys.argv) == 3:
         print(json.dumps(measure(*sys.argv[1:])))
@@ -78,12 +87,12 @@ def main() -> None:
     for model_name in MODELS:
         print(f"\n{model_name}: MiB above inference, share of the weights' bytes")
         for arm in ARMS:
-            done = subprocess.run(
-                [sys.executable, __file__, model_name, arm], capture_output=True, check=True
-            )
-            row = json.loads(done.stdout)
+            runs = [in_process(model_name, arm) for _ in range(RUNS)]
+            row = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+            row |= {"runs": [run["above"] for run in runs]}
             result[f"{model_name}, {arm}"] = row
-            print(f"  {arm:14} {row['above']:8.2f}  {100 * row['share']:6.2f} %")
+            span = f"({min(row['runs']):.2f}-{max(row['runs']):.2f})"
+            print(f"  {arm:14} {row['above']:8.2f} {span:16} {100 * row['share']:6.2f} %")
     save("zo_memory", {"unit": "MiB", "peaks": result})
 
 
