@@ -1,8 +1,8 @@
 """Peak memory of a step above inference, in numbers.
 
-Each arm runs in processes of its own, and its median counts: forwards first, whose peak resident memory is the bound;
-then the peak is reset, and steps follow. ``forwards again`` is the measurement's own noise. Linux
-only (``/proc``).
+Each arm runs in processes of its own, and the median counts: forwards first, whose peak resident
+memory is the bound; then the peak is reset, and steps follow. ``forwards again`` is the noise of
+the measurement. Linux only (``/proc``).
 
     python benchmarks/zo_memory.py
 """
