@@ -19,6 +19,10 @@ from harness import save
 from zo_mezo import LiteralMeZO
 from zo_models import MODELS, loss_of
 
+sys.path.append(str(Path(__file__).parents[1] / "examples"))
+
+from peak_memory import peak_mib, reset_peak
+
 import zo
 
 TINY = {
@@ -29,16 +33,6 @@ TINY = {
 }
 ARMS = ["forwards again", *TINY, "literal MeZO"]
 RUNS = 3
-
-
-def peak_mib() -> float:
-    """Return the peak resident memory since the last reset."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
-
-
-def reset_peak() -> None:
-    Path("/proc/self/clear_refs").write_text("5")
 
 
 @torch.no_grad()

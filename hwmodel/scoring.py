@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hwmodel.audit import Audit
 from hwmodel.designs.base import Design
 from hwmodel.directions import clocks_per_step
-from hwmodel.power import Power, estimate_power
+from hwmodel.power import Power
 from hwmodel.resources import ZCU102, Device, Resources
 from hwmodel.technologies import technology_names
 
@@ -54,14 +54,7 @@ def score(design: Design, technology: str, clock_mhz: float, *, num_weights: int
     """
     audit = design.audit(num_weights)
     resources = design.resources()
-    power = estimate_power(
-        resources,
-        activity=design.activity(),
-        bram_bits_read=design.bram_bits_read,
-        numbers_per_cycle=design.numbers_per_cycle,
-        technology=technology,
-        clock_mhz=clock_mhz,
-    )
+    power = design.power(technology, clock_mhz=clock_mhz, resources=resources)
     clocks = clocks_per_step(num_weights, numbers_per_cycle=design.numbers_per_cycle)
     pass_pj = design.numbers_per_step(num_weights) * power.energy_pj
     return Score(

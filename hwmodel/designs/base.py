@@ -190,7 +190,12 @@ class Design(ABC):
         return counter.trace(self.decode(words))
 
     def power(
-        self, technology: str, *, clock_mhz: float, activity: Activity | None = None
+        self,
+        technology: str,
+        *,
+        clock_mhz: float,
+        activity: Activity | None = None,
+        resources: Resources | None = None,
     ) -> Power:
         """Return the dynamic power of the logic in one technology.
 
@@ -198,12 +203,13 @@ class Design(ABC):
             technology: A name of ``technology_names()``.
             clock_mhz: Clock frequency in MHz.
             activity: Switching activity; by default the design's own.
+            resources: ``self.resources()``, from whoever has them already.
 
         Raises:
             ValueError: If the technology is unknown or the clock not positive.
         """
         return estimate_power(
-            self.resources(),
+            resources or self.resources(),
             activity=activity or self.activity(),
             bram_bits_read=self.bram_bits_read,
             numbers_per_cycle=self.numbers_per_cycle,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from test_zo_optimizer import flat, mlp
 
 import zo
-from zo.scaling import expected_norm, modulus_scale
+from zo.scaling import expected_norm
 
 PERIODIC = ["pool:size=31", "pool:size=31,indexing=per_tensor", "lfsr_bank:num_rngs=7,bits=5"]
 SOURCES = [*PERIODIC, "gaussian", "rademacher", "mezo_gaussian"]
@@ -82,7 +82,6 @@ def test_the_equivalent_step_counts_the_whole_perturbation():
     norm = math.hypot(*(float(numbers.norm()) for numbers in moved(module, optimizer)))
     ratio = norm / (optimizer.eps * expected_norm(4000))
     assert optimizer.eps_equiv == pytest.approx(optimizer.eps * ratio, rel=2e-3)
-    assert modulus_scale(3.0, exact=1.0) == 3.0
 
 
 def test_a_checkpoint_of_the_other_scope_is_refused():
