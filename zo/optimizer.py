@@ -1,7 +1,7 @@
 """The optimizer: two forwards per step, and two passes over the weights between them."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -14,6 +14,8 @@ from zo.checkpoints import check_identity, restored, saved
 from zo.fixed import FixedPoint
 from zo.guards import Guards, as_loss, refuse_decay, refuse_half, refuse_infinite
 from zo.looks import Closure, Look, looks_of, reported, slopes_of
+from zo.lookups import LookedUp, add_on_lookup
+from zo.only_looked_up import check_embeddings, check_source, only_looked_up
 from zo.per_tensor import TensorScales
 from zo.replay import ScalarLog
 from zo.restore import Delta, Master
@@ -23,7 +25,7 @@ from zo.settling import settle_before_use
 from zo.sources.base import Source
 from zo.sources.counter import mix
 from zo.walk import InPlace, Walk
-from zo.weights import ParamsT, lay_out, trainable
+from zo.weights import ParamsT, Weight, lay_out, trainable
 
 RESTORES: dict[str, type[Walk]] = {
     "lazy": InPlace,
@@ -69,6 +71,10 @@ class ZO(torch.optim.Optimizer):
             ``delta``: from the initial weights and all that was learned, kept apart. ``fixed``:
             as ``lazy``, on weights that are rounded to multiples of one power of two, where
             sums are exact. The last three are exact and take weights of half precision.
+        lookups: Embeddings whose tables are only read by looking rows up. Under a periodic source
+            their rows are perturbed as they are looked up, and the tables are written when the
+            weights are settled, not before: the same training to rounding, without a pass over
+            the tables. For ``lazy``; other uses of a table are refused as far as they show.
         shard: Where these weights lie among all that are trained, ``(offset, total)``, if this
             process holds a part of them; every process must see the same losses.
         seed: Which training: how far into the source's sequence it begins.
@@ -103,6 +109,7 @@ class ZO(torch.optim.Optimizer):
         clip: float | None = None,
         weight_decay: float = 0.0,
         restore: str = "lazy",
+        lookups: Sequence[nn.Embedding] = (),
         shard: tuple[int, int] | None = None,
         seed: int = 0,
     ) -> None:
@@ -130,14 +137,24 @@ class ZO(torch.optim.Optimizer):
         self.seed, self._first = seed, mix(seed) >> 32 if seed else 0
         self.steps, self.log, self.stepping = 0, ScalarLog(), False
         self._tensors = TensorScales(self.source, weights, scaling) if scope != "global" else None
-        self.walk = RESTORES[restore](
-            self.source, weights, num_groups=len(self.param_groups), scales=self._tensors
-        )
-        self._fixed = True
         module = params if isinstance(params, nn.Module) else None
+        self._unwatched = list(dict.fromkeys(lookups))
+        self.walk = self._walk(weights, module)
+        self._fixed = True
         self._guards = Guards(weights, module)
         if module is not None:
             settle_before_use(module, self)
+
+    def _walk(self, weights: Sequence[Weight], module: nn.Module | None) -> Walk:
+        num_groups, embeddings = len(self.param_groups), self._unwatched
+        if not embeddings:
+            kind = RESTORES[self.restore]
+            return kind(self.source, weights, num_groups=num_groups, scales=self._tensors)
+        check_source(self.source, scope=self.scope, restore=self.restore)
+        check_embeddings(embeddings, weights, module)
+        walk = LookedUp(self.source, weights, num_groups=num_groups, embeddings=embeddings)
+        add_on_lookup(self, walk)
+        return walk
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a parameter group; only the constructor may.
@@ -213,7 +230,7 @@ class ZO(torch.optim.Optimizer):
 
     @property
     def passes(self) -> int:
-        """Passes over the weights so far; each reads and writes every weight once."""
+        """Passes over the weights so far, ``lookups`` aside; each reads and writes all once."""
         return self.walk.passes
 
     @property
@@ -267,13 +284,15 @@ class ZO(torch.optim.Optimizer):
         losses = []
         for look in self._looks(scales):
             self._go(*look)
-            losses.append(as_loss(closure()))
+            with only_looked_up(self._unwatched) if self._unwatched else nullcontext():
+                losses.append(as_loss(closure()))
+            self._unwatched = []
         slopes = slopes_of(losses, eps=self.eps, sides=self.sides)
         return reported(losses, sides=self.sides), slopes
 
     def _go(self, token: int | None, offset: float) -> None:
         if token is None:
-            self.walk.settle()
+            self.walk.rest()
         else:
             self.walk.visit(token, offset)
 

@@ -100,6 +100,10 @@ class Walk(ABC):
     def settle(self) -> None:
         """Move the weights to ``theta``; costs nothing if they are there."""
 
+    def rest(self) -> None:
+        """Have a forward compute with ``theta``, be it settled or not."""
+        self.settle()
+
     @abstractmethod
     def learn(self, group: int, updates: Mapping[int, float], *, decay: float) -> None:
         """Move a group's ``theta`` to ``decay * theta + sum of updates``, on account."""
@@ -120,8 +124,7 @@ class InPlace(Walk):
 
     def forget(self) -> None:
         """Declare the weights settled, whatever they are."""
-        self._owed: list[dict[int, float]] = [{} for _ in self.groups]
-        self._decay = [1.0 for _ in self.groups]
+        self._close()
 
     @property
     def settled(self) -> bool:
@@ -153,8 +156,13 @@ class InPlace(Walk):
     def _move(self) -> None:
         for group, sweep in self._sweeps:
             sweep(self._owed[group], decay=self._decay[group])
-        self.passes += 1
-        self.forget()
+        self.passes += bool(self._sweeps)
+        self._close()
+
+    def _close(self) -> None:
+        """Begin a new account: nothing is owed."""
+        self._owed: list[dict[int, float]] = [{} for _ in self.groups]
+        self._decay = [1.0 for _ in self.groups]
 
 
 def copied(weights: Sequence[Weight], dtype: torch.dtype) -> list[Weight]:
