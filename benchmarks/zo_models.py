@@ -20,6 +20,11 @@ class Encoder(nn.Module):
         self.layers = nn.TransformerEncoder(layer, 6, enable_nested_tensor=False)
         self.pooler = nn.Linear(384, 384)
 
+    @property
+    def lookups(self) -> list[nn.Embedding]:
+        """Tables of which a batch reads few rows; of the two types every token reads one."""
+        return [self.words, self.positions]
+
     def forward(self, tokens: Tensor) -> Tensor:
         """Return sentence vectors of shape ``(batch, 384)`` for ``(batch, length)`` tokens."""
         places = torch.arange(tokens.shape[1])
@@ -57,6 +62,7 @@ class CausalLM(nn.Module):
     """
 
     vocabulary = 49152
+    lookups: tuple[nn.Embedding, ...] = ()
 
     def __init__(self) -> None:
         super().__init__()
