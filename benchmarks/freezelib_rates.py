@@ -32,7 +32,8 @@ from freezelib.codecs.scratch import Scratch
 
 CODECS = (
     *("raw", "raw+lz4", "raw+zstd", "f16", "f16+zstd", "bf16", "bf16+zstd"),
-    *("int8", "int8+lz4", "int8+lz4:9", "int7+lz4", "int7+lz4:9", "int8+zstd", "int8+zstd:6"),
+    *("int8", "int8+lz4", "int8+lz4:9", "int8c+lz4", "int8c+lz4:9"),
+    *("int8c+zstd", "int7+lz4", "int7+lz4:9", "int8+zstd", "int8+zstd:6"),
     *("int8p+lz4", "int8p+zstd"),
     *("int4", "int4+lz4", "int4+zstd", "int4+zstd:6"),
     *("int2", "int2+lz4", "int2+zstd", "int2+zstd:6"),
@@ -42,6 +43,7 @@ CODECS = (
 TARGETS = {
     "int8+lz4": (5.0, 0.01),
     "int8+lz4:9": (5.0, 0.01),
+    "int8c+lz4:9": (5.0, 0.01),
     "int7+lz4:9": (5.0, 0.01),
     "int8+zstd": (5.0, 0.01),
     "int4+zstd": (9.5, 0.06),
@@ -124,7 +126,7 @@ def read(address: str, files: list[pa.Buffer], ring: list[Tensor]) -> None:
     """Decode a chunk from its files into the buffers of a ring."""
     planes = chunk_planes(files)
     rows = torch.arange(len(next(iter(planes.values()))))
-    decode_all(planes, address, rows, ring, Scratch())
+    decode_all(planes, get_codec(address), rows, ring, Scratch())
 
 
 @torch.no_grad()

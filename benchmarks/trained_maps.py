@@ -18,7 +18,7 @@ from freezelib.cache.chunk import (
     to_tables,
 )
 from freezelib.codecs import get_codec, parse_codec
-from freezelib.codecs.base import Planes
+from freezelib.codecs.base import Codec, Planes
 from freezelib.codecs.scratch import Scratch
 from sweeps.config import TaskConfig, TrunkConfig
 from sweeps.storage import data_root
@@ -71,10 +71,9 @@ def chunk_planes(files: list[pa.Buffer]) -> Planes:
 
 
 def decode_all(
-    planes: Planes, address: str, rows: Tensor, ring: list[Tensor], scratch: Scratch
+    planes: Planes, codec: Codec, rows: Tensor, ring: list[Tensor], scratch: Scratch
 ) -> None:
     """Every row of some planes once, in batches, into a ring of buffers."""
-    codec = get_codec(address)
     planes = codec.unpack(planes, tuple(ring[0].shape[1:]))
     for turn, part in enumerate(rows.split(BATCH)):
         codec.decode_into(planes, part, ring[turn % len(ring)][: len(part)], scratch)

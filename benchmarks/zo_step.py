@@ -27,20 +27,23 @@ def cases_of(model: torch.nn.Module, batch: int) -> dict[str, Callable[[], objec
     closure = loss_of(model, batch=batch)
     cases = {"two forwards": lambda: (closure().item(), closure().item())}
     for address in SOURCES:
-        optimizer = zo.ZO(model.parameters(), lr=0.0, source=address)
-        cases[address] = lambda optimizer=optimizer: optimizer.step(closure)
-    for address in PERIODIC if model.lookups else ():
-        own = copy.deepcopy(model)
-        optimizer = zo.ZO(own.parameters(), lr=0.0, source=address, lookups=own.lookups)
-        own_closure = loss_of(own, batch=batch)
-        cases[f"{address}, lookups"] = lambda optimizer=optimizer, closure=own_closure: (
-            optimizer.step(closure)
-        )
+        cases[address] = stepping(model, closure, address)
+        if address in PERIODIC and model.lookups:
+            own = copy.deepcopy(model)
+            case = stepping(own, loss_of(own, batch=batch), address, lookups=own.lookups)
+            cases[f"{address}, lookups"] = case
     twin = copy.deepcopy(model)
     mezo = LiteralMeZO(twin, lr=0.0)
     twin_closure = loss_of(twin, batch=batch)
     cases["literal MeZO"] = lambda: mezo.step(twin_closure)
     return cases
+
+
+def stepping(
+    model: torch.nn.Module, closure: Callable[[], torch.Tensor], address: str, **options: object
+) -> Callable[[], object]:
+    optimizer = zo.ZO(model.parameters(), lr=0.0, source=address, **options)
+    return lambda: optimizer.step(closure)
 
 
 @torch.no_grad()

@@ -129,6 +129,21 @@ class FeatureCache:
         """
         return CachedWindow([self._chunk(n) for n in numbers], self, self._codec)
 
+    def compile_decoding(self, batch_size: int) -> None:
+        """Have whole batches of this size decoded by a compiled loop, to the same bits.
+
+        It pays for large batches and takes seconds to make; see
+        :class:`~freezelib.codecs.compiled.Compiled`.
+
+        Raises:
+            ValueError: There is no loop for this codec.
+        """
+        from freezelib.codecs.compiled import Compiled
+
+        self._codec = Compiled(
+            get_codec(self.recipe.codec), shape=(batch_size, *self.sample_shape)
+        )
+
     def read_verified(self, number: int) -> pa.Table:
         """The table of a chunk's files, whose checksums are verified at the first touch."""
         verify = number not in self._verified

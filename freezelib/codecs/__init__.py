@@ -39,6 +39,7 @@ def get_codec(address: str) -> Codec:
         "f16": lambda: Float(torch.float16),
         "bf16": lambda: Float(torch.bfloat16),
         "int8": lambda: Integer(8),
+        "int8c": lambda: Integer(8, by_columns=True),
         "int7": lambda: Integer(7),
         "int8p": TwoPlanes,
         "int4": lambda: Integer(4),

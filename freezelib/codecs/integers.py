@@ -41,16 +41,21 @@ class Integer(Codec):
     3 % more bytes. Planes: ``codes uint8``, ``[n, C * P]`` or two in a byte
     (:mod:`~freezelib.codecs.packing`); ``scale uint8 [n, g]`` (:mod:`~freezelib.codecs.groups`);
     for maps with negative values ``zero uint8 [n, g]``.
+
+    Args:
+        bits: Of a code.
+        by_columns: Whether the codes of a map run down its columns, where things that stand
+            upright repeat more often than along the rows. Not for four bits.
     """
 
-    def __init__(self, bits: int) -> None:
-        assert bits in (4, 7, 8)
-        self._bits, self._levels = bits, 2**bits - 1
+    def __init__(self, bits: int, *, by_columns: bool = False) -> None:
+        assert bits in (7, 8) or (bits == 4 and not by_columns)
+        self.bits, self.by_columns, self._levels = bits, by_columns, 2**bits - 1
         self._sizes = (32, 64) if bits == 4 else (16, _ANY_NUMBER)
 
     def encode(self, maps: Tensor) -> dict[str, Tensor]:
         """See :class:`~freezelib.codecs.base.Codec`."""
-        return self.packed(self.quantise(maps))
+        return self.packed(self.quantise(turned(maps) if self.by_columns else maps))
 
     def quantise(self, maps: Tensor) -> Quantised:
         """Round maps to codes, before they are packed."""
@@ -67,7 +72,7 @@ class Integer(Codec):
     def packed(self, quantised: Quantised) -> dict[str, Tensor]:
         """The planes of some codes."""
         codes, size = quantised.codes.flatten(1), quantised.codes.shape[2]
-        if self._bits == 4:
+        if self.bits == 4:
             codes = pack_nibbles(codes, low_groups(quantised.scale) * size)
         planes = {"codes": codes, "scale": quantised.scale}
         return planes if quantised.zero is None else {**planes, "zero": quantised.zero}
@@ -81,12 +86,15 @@ class Integer(Codec):
         """See :class:`~freezelib.codecs.base.Codec`."""
         flat, codes, step = by_sample(out), planes["codes"], from_scale(planes["scale"])
         zero = planes["zero"].float() if "zero" in planes else None
-        if self._bits == 4:
+        if self.bits == 4:
             codes, first = spread_nibbles(codes, flat.shape[1], scratch), low_groups(step)
             step[:, first:].mul_(_SIXTEENTH)
             if zero is not None:
                 zero[:, first:].mul_(16)
-        flat.copy_(codes)
+        if self.by_columns:
+            turned(out).copy_(codes.view(turned(out).shape))
+        else:
+            flat.copy_(codes)
         to_values(self.grouped(out), step, zero)
 
     def error_bound(self, maps: Tensor) -> Tensor:
@@ -94,6 +102,11 @@ class Integer(Codec):
         flat = self.grouped(maps.contiguous())
         step = from_scale(_scale_and_zero(flat, self._levels)[0])
         return (step * 0.5001).unsqueeze(2).expand(flat.shape).reshape(maps.shape)
+
+
+def turned(maps: Tensor) -> Tensor:
+    """Maps ``[n, C, *positions]`` with rows and columns exchanged, if they have both."""
+    return maps.mT if maps.ndim > 3 else maps
 
 
 def low_groups(scale: Tensor) -> int:

@@ -15,6 +15,7 @@ QUANTISERS: Mapping[str, Mapping[str, tuple[float, float] | range]] = {
     "f16": {},
     "bf16": {},
     "int8": {},
+    "int8c": {},
     "int7": {},
     "int8p": {},
     "int4": {},

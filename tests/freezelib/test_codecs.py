@@ -17,7 +17,7 @@ from freezelib.codecs.base import gather
 from freezelib.codecs.scratch import Scratch
 from freezelib.codecs.spec import QUANTISERS
 
-EXACT_ZEROS = ["raw", "f16", "bf16", "int8", "int7", "int8p", "int4", "int2"]
+EXACT_ZEROS = ["raw", "f16", "bf16", "int8", "int8c", "int7", "int8p", "int4", "int2"]
 PACKAGES = {"zfp:rate=8": "zfpy", "zfp:abs=0.01": "zfpy", "sz3:rel=0.01": "pysz"}
 PACKAGES |= {"sz3:abs=0.01": "pysz", "jpeg:quality=80": "PIL"}
 ARCHIVE = [

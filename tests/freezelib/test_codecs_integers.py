@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from freezelib.codecs import get_codec
 from freezelib.codecs.groups import by_group, from_scale, to_scale
 
-BITS = {"int8": 8, "int8p": 8, "int4": 4, "int2": 2}
+BITS = {"int8": 8, "int8c": 8, "int8p": 8, "int4": 4, "int2": 2}
 MOST = {"f16": 65504, "int8": 30720 * 255.5, "int8p": 30720 * 15.5, "int4": 30720 * 15.5}
 MOST |= {"int2": 30720 * 4}
 every_integer = pytest.mark.parametrize("name", BITS)
