@@ -29,6 +29,7 @@ from torch.nn import functional
 import zo
 
 BATCH = 64
+WEIGHTS = {"digits": 86_016, "fashion": 119_808}
 Part = tuple[Tensor, Tensor]
 
 
@@ -174,9 +175,12 @@ def adapt(task: Task, settings: dict[str, Any]) -> Adapted:
 
 def make_optimizer(model: nn.Module, settings: dict[str, Any], *, seed: int) -> zo.ZO:
     """The optimizer of some settings, its source seeded."""
-    address = settings["source"]
-    seeded = f"{address}{',' if ':' in address else ':'}seed={seed}"
-    return zo.ZO(model, **{**settings, "source": seeded})
+    return zo.ZO(model, **{**settings, "source": seeded(settings["source"], seed)})
+
+
+def seeded(address: str, seed: int) -> str:
+    """The address of a source with a seed."""
+    return f"{address}{',' if ':' in address else ':'}seed={seed}"
 
 
 def backprop(task: Task) -> nn.Module:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from zo.addresses import SourceSpec as SourceSpec
     from zo.addresses import get_source as get_source
     from zo.addresses import parse_source as parse_source
+    from zo.directions import effective_directions as effective_directions
     from zo.distributed import DirectionParallel as DirectionParallel
     from zo.distributed import averaged as averaged
     from zo.guards import DivergedError as DivergedError
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Adapter": "zo.adapter",
+    "effective_directions": "zo.directions",
     "DirectionParallel": "zo.distributed",
     "averaged": "zo.distributed",
     "Int8Linear": "zo.quantised",

@@ -9,9 +9,7 @@ so both are tried.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from statistics import median
 
 import torch
 from torch import Tensor
@@ -19,10 +17,10 @@ from torch import Tensor
 from freezelib.codecs.base import Codec, Planes, gather
 from freezelib.codecs.groups import from_scale
 from freezelib.codecs.integers import Integer, low_groups, turned
+from freezelib.codecs.race import Race
 from freezelib.codecs.scratch import Scratch
 
 _LOOPS = 64  # of a kind in a process, after which torch goes back to running without
-_TURNS = 9
 
 _Case = tuple[bool, bool]
 """Whether rows are gathered, and whether there are negative values: each has a loop of its own."""
@@ -32,8 +30,8 @@ class Compiled(Codec):
     """An integer codec that may decode batches of one shape by a compiled loop, to the same bits.
 
     The loop is compiled at the first batch, and what it gives is compared with what the codec
-    gives; then each decodes that batch a few times more, and the faster one has all others.
-    Batches of other shapes, or on an accelerator, are left to the codec.
+    gives. The next batches are decoded in turns and timed, all others by the faster way. Batches
+    of other shapes, or on an accelerator, are left to the codec.
 
     Args:
         codec: ``int8``, ``int8c``, ``int7`` or ``int4``.
@@ -56,7 +54,7 @@ class Compiled(Codec):
             dynamic=False,  # where a size is a variable, the loop is not vectorised
             options={"cpp_wrapper": True},  # which gives up Python's lock while it runs
         )
-        self._takes_loop: dict[_Case, bool] = {}
+        self._races: dict[_Case, Race] = {}
 
     def encode(self, maps: Tensor) -> dict[str, Tensor]:
         """See :class:`~freezelib.codecs.base.Codec`."""
@@ -98,34 +96,11 @@ class Compiled(Codec):
     ) -> None:
         if out.shape != self._shape or out.device.type != "cpu" or out.numel() == 0:
             codec(out)
-        elif case not in self._takes_loop:
-            self._takes_loop[case] = self._first(loop, codec, out)
-        elif self._takes_loop[case]:
-            loop()
+        elif case not in self._races:
+            _compile_and_compare(loop, codec, out)
+            self._races[case] = Race()
         else:
-            codec(out)
-
-    def _first(
-        self, loop: Callable[[], None], codec: Callable[[Tensor], None], out: Tensor
-    ) -> bool:
-        """Compile, compare and time; whether the loop is the faster way."""
-        try:
-            with torch._dynamo.config.patch(recompile_limit=_LOOPS):
-                loop()
-        except Exception as error:
-            raise RuntimeError(
-                "A decoding loop is compiled by C++ with Python's headers, which failed: install "
-                "g++ and python3-dev, or do not compile."
-            ) from error
-        codec(exact := torch.empty_like(out))
-        if not torch.equal(out, exact):
-            raise RuntimeError(
-                f"The decoding loop compiled by torch {torch.__version__} does not give what the "
-                "codec gives: do not compile."
-            )
-        turns = [(_seconds(loop), _seconds(lambda: codec(out))) for _ in range(_TURNS)]
-        by_loop, by_codec = (median(times) for times in zip(*turns, strict=True))
-        return by_loop < by_codec
+            self._races[case].run(loop, lambda: codec(out))
 
     def _run(self, codes: Tensor, rows: Tensor | None, scales: Planes, out: Tensor) -> None:
         self._loop(*self._arranged(codes, rows, scales, out))
@@ -159,10 +134,28 @@ class Compiled(Codec):
         )
 
 
-def _seconds(work: Callable[[], None]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
+def _compile_and_compare(
+    loop: Callable[[], None], codec: Callable[[Tensor], None], out: Tensor
+) -> None:
+    """Write a batch by a loop that is new, and hold it against the codec's.
+
+    Raises:
+        RuntimeError: It cannot be compiled, or gives something else.
+    """
+    try:
+        with torch._dynamo.config.patch(recompile_limit=_LOOPS):
+            loop()
+    except Exception as error:
+        raise RuntimeError(
+            "A decoding loop is compiled by C++ with Python's headers, which failed: install g++ "
+            "and python3-dev, or do not compile."
+        ) from error
+    codec(exact := torch.empty_like(out))
+    if not torch.equal(out, exact):
+        raise RuntimeError(
+            f"The decoding loop compiled by torch {torch.__version__} does not give what the "
+            "codec gives: do not compile."
+        )
 
 
 # The loops: codes uint8 [N, ...] or two in a byte, the rows of them to take (None: all), step and
