@@ -26,14 +26,15 @@ def effective_directions(source: Source, num_weights: int, *, sample: int = 256)
     Args:
         source: Any source, bound or not.
         num_weights: Weights that are trained.
-        sample: Perturbations to compare, spread evenly over all; fewer if there are fewer.
+        sample: Perturbations to compare, picked at random but always the same; all if there are
+            fewer.
 
     Raises:
         ValueError: If the source refuses the weight count.
     """
     bound = source.bind(num_weights)
     count = bound.distinct_directions(num_weights)
-    tokens = _spread(bound, count, sample)
+    tokens = _picked(bound, count, sample)
     if len(tokens) == 1:
         return 1.0
     gram = torch.zeros(len(tokens), len(tokens), dtype=torch.float64)
@@ -47,11 +48,13 @@ def effective_directions(source: Source, num_weights: int, *, sample: int = 256)
     return 1 / (1 / count + (1 - 1 / count) * float(squares[others].mean()))
 
 
-def _spread(source: Source, count: float, sample: int) -> list[int]:
+def _picked(source: Source, count: float, sample: int) -> list[int]:
     """Tokens of different perturbations."""
     if math.isinf(count):
         return list(range(sample))
-    tokens = np.linspace(0, count - 1, min(int(count), sample)).astype(int).tolist()
+    # Not evenly spaced ones: a bank's rotation would come round between them.
+    picked = np.random.default_rng(0).permutation(int(count))[:sample]
+    tokens: list[int] = picked.tolist()
     if isinstance(source, Periodic):  # random phases may meet one twice
         tokens = list({source.phase(token): token for token in tokens}.values())
     return tokens
