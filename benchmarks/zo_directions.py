@@ -166,9 +166,9 @@ def main() -> None:
             }
             if study == "curve":
                 curves[name] = rows
+    save("zo_directions", {"many": MANY, "studies": result})
     draw(tasks, curves)
     print(f"wrote {PICTURE.relative_to(PICTURE.parents[1])}")
-    save("zo_directions", {"many": MANY, "studies": result})
 
 
 if __name__ == "__main__":
