@@ -5,13 +5,13 @@ it, above all. The structure of a module shows most such uses, a watch over one 
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from hwmodel.checks import require
 from zo.sources.base import Source
@@ -22,14 +22,8 @@ LAW = "a table in lookups is only read by looking rows up"
 
 FIX = "leave this embedding out of lookups: its table is then perturbed in place"
 
-HARMLESS = re.compile(
-    "__(get|set|hash|len|repr)__|requires_grad_|size|stride|n?dim(ension)?|numel|nelement|"
-    "element_size|is_.*|data_ptr|storage_offset|untyped_storage|get_device|new_.*|.*_like"
-)
-"""Functions that ask for a tensor's kind or give it a new name, and read no value."""
-
-LIKE = frozenset(["to", "type_as", "expand_as", "view_as", "reshape_as"])
-"""Functions that read their first argument and only ask for the others' kind."""
+LIKE = re.compile(r"aten::(\w+_like|new_\w+)")
+"""Operators that ask for a tensor's kind and read no value."""
 
 
 def check_source(source: Source, *, scope: str, restore: str) -> None:
@@ -104,7 +98,7 @@ def only_looked_up(embeddings: Sequence[nn.Embedding]) -> Iterator[None]:
     """Watch that the tables are used by their embeddings' own forwards alone.
 
     Raises:
-        ValueError: At any other use that torch's functions show, in this thread.
+        ValueError: At any other use in this thread.
     """
     watch = Watch([one.weight for one in embeddings])
     handles = [one.register_forward_pre_hook(watch.enter) for one in embeddings]
@@ -117,8 +111,11 @@ def only_looked_up(embeddings: Sequence[nn.Embedding]) -> Iterator[None]:
             handle.remove()
 
 
-class Watch(TorchFunctionMode):
-    """Sees every function of torch that is called with a table or a view of one.
+class Watch(TorchDispatchMode):
+    """Sees every operator of torch that is called with a table or a view of one.
+
+    It sits below torch's functions: a mode above them would turn the fused paths of its modules
+    off, and the loss that is watched would be another one, if only by rounding.
 
     Args:
         tables: What may be read inside an embedding's forward only.
@@ -137,20 +134,20 @@ class Watch(TorchFunctionMode):
         """Note that an embedding's forward has ended."""
         self._inside -= 1
 
-    def __torch_function__(
+    def __torch_dispatch__(
         self,
-        func: Callable[..., Any],
+        func: torch._ops.OpOverload,
         types: Sequence[type],
         args: Sequence[Any] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Call the function, unless it reads or writes values of a table."""
-        named, name = kwargs or {}, getattr(func, "__name__", str(func))
-        read = args[:1] if name in LIKE else [*args, *named.values()]
-        if self._inside or HARMLESS.fullmatch(name) or not self._touched(read):
+        """Call the operator, unless it reads or writes values of a table."""
+        named, name = kwargs or {}, func._schema.name
+        met = not self._inside and self._touched([*args, *named.values()])
+        if not met or LIKE.fullmatch(name):
             return func(*args, **named)
-        # What ends in an underscore writes, or is an operator; a view is judged by its own use.
-        result = None if name.endswith("_") else func(*args, **named)
+        # What gives a table back is a view of it, to be judged by its own use.
+        result = None if func._schema.is_mutable else func(*args, **named)
         require(self._touched(result), law=LAW, got=f"a table in a call of {name}", fix=FIX)
         return result
 

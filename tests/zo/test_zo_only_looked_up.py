@@ -1,3 +1,6 @@
+import copy
+from contextlib import nullcontext
+
 import pytest
 import torch
 from test_zo_lookups import POOL, Encoder, built, flat, task
@@ -91,6 +94,33 @@ def test_asking_for_a_tables_kind_is_no_use():
 
     optimizer.step(closure)
     assert optimizer.steps == 1
+
+
+class Fused(nn.Module):
+    """An embedding before a layer that torch runs as one operator where nobody looks on."""
+
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Embedding(20, 16)
+        self.layer = nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True)
+
+    def forward(self, ids):
+        return self.layer(self.words(ids)).square().mean()
+
+
+def first_losses(model, ids):
+    losses = []
+    optimizer = zo.ZO(model.parameters(), lr=0.1, source=POOL, lookups=[model.words])
+    optimizer.step(lambda: losses.append(model(ids)) or losses[-1])
+    return losses
+
+
+def test_a_watched_loss_is_the_same_to_the_bit(monkeypatch):
+    model, ids = Fused().eval(), torch.arange(12).view(3, 4)
+    twin = copy.deepcopy(model)
+    watched = first_losses(model, ids)
+    monkeypatch.setattr(zo.optimizer, "only_looked_up", lambda _: nullcontext())
+    assert watched == first_losses(twin, ids)
 
 
 def test_after_the_first_closure_nothing_watches():
