@@ -29,7 +29,11 @@ from torch.nn import functional
 import zo
 
 BATCH = 64
-WEIGHTS = {"digits": 86_016, "fashion": 119_808}
+PIXELS = {"digits": 64, "fashion": 196}
+WIDTHS = (256, 256, 16)
+WEIGHTS = {
+    name: sum(a * b for a, b in pairwise((pixels, *WIDTHS))) for name, pixels in PIXELS.items()
+}
 Part = tuple[Tensor, Tensor]
 
 
@@ -137,8 +141,7 @@ def batches(samples: int, seed: int, steps: int) -> Tensor:
 def pretrained(x: Tensor, y: Tensor, *, seed: int, steps: int, batch: int) -> nn.Module:
     """A network that Adam (learning rate 1e-3) trained on upright images."""
     torch.manual_seed(seed)
-    widths = (x.shape[1], 256, 256, 16)
-    layers = [nn.Linear(a, b, bias=False) for a, b in pairwise(widths)]
+    layers = [nn.Linear(a, b, bias=False) for a, b in pairwise((x.shape[1], *WIDTHS))]
     model = nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2])
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     for _ in range(steps):
