@@ -39,7 +39,7 @@ from freezelib.codecs.scratch import Scratch
 CUTS = {7: 8192, 4: 4096, 10: 9728}  # cuts (32x16x16, 16x32x32, 64x8x8) and samples
 DECODED = ("f16", "bf16", "int8", "int8c", "int8p", "int4", "int2")
 CODED = [f"{codec}+{coder}" for codec in ("int8", "int4", "int2") for coder in ("lz4", "zstd")]
-CODED.append("int8c+lz4:9")
+CODED += ["int8c+lz4:9", "int8+zstd:-1", "int4+zstd:-1"]
 LOOPS = ("int8", "int8c", "int4")
 BOUND = "float32 in RAM"
 TARGETS = {"int8": 1.0, "int4": 1.0, "lz4": 0.35, "zstd": 0.2}

@@ -30,7 +30,7 @@ from freezelib.augment import Moments, View, correct_maps, get_view
 
 MODEL, TRAIN, WARM_EPOCHS = "resnet20:width=16", 2000, 12
 CUTS, FRACTIONS = (4, 7, 10), (0.0, 0.125, 0.25, 0.5, 0.75)
-VIEWS = ("hflip", "rotate:degrees=15")
+VIEWS = ("hflip", "rotate:degrees=15", "brightness:by=0.5", "contrast:factor=1.5")
 HELD_OUT, LOTS = 1024, 5
 RANKINGS = ("corr", "cosine", "rel_l2", "error_energy", "error_energy+gain")
 CASE = ("view", "cut", "correct", "fraction", "scorer")
@@ -101,7 +101,7 @@ def map_errors(halves: Halves, data: Fashion, view: View, *, trunk: int, cut: in
     remembering = Remembering(halves[0]), halves[1]
     prefix, seen = remembering[0], data.train.read(slice(0, SCORING))
     images = data.tests["plain"].read(slice(0, HELD_OUT))
-    true, counterpart = prefix(view.apply(images)), view.apply(prefix(images))
+    true, counterpart = prefix(view.apply(images)), view.counterpart(prefix(images))
     rows = []
     for correct in (False, True):
         corrector = select(remembering, seen, view, "none", correct=correct).corrector

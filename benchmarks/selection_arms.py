@@ -78,7 +78,8 @@ def accuracies(halves: Halves, data: Fashion, *, trunk: int, runs: int) -> list[
                 halves, images, view, scorer, correct=correct, max_fraction=BUDGET, seed=seed
             )
             trained = copy.deepcopy(suffix)
-            fit(trained, base, mixed(view.apply(base), true, chosen), data.train.labels, seed=seed)
+            maps = mixed(view.counterpart(base), true, chosen)
+            fit(trained, base, maps, data.train.labels, seed=seed)
             found = {name: right(trained, tests[name], data.tests[name].labels) for name in TESTS}
             rows.append({"arm": arm, "trunk": trunk, "run": run, **found})
     return rows

@@ -16,6 +16,7 @@ from freezelib.cache.chunk import (
     joined,
     serialise,
     to_tables,
+    worth_compressing,
 )
 from freezelib.codecs import get_codec, parse_codec
 from freezelib.codecs.base import Codec, Planes
@@ -53,13 +54,23 @@ def feature_maps(model: nn.Module, images: Tensor, k: int) -> tuple[Tensor, nn.M
 
 def chunk_files(planes: Planes, address: str) -> list[pa.Buffer]:
     """The Arrow IPC files of a chunk, with ids and labels: what is needed, what is detachable."""
+    coder = compression(parse_codec(address))
+    tables = _tables(planes, address)
+    return [pa.py_buffer(serialise(table, coder)) for table in tables if table.num_columns]
+
+
+def cache_compresses(planes: Planes, address: str) -> bool:
+    """Whether a cache would, or finds that it saves too little."""
+    coder = compression(parse_codec(address))
+    return coder is not None and worth_compressing(_tables(planes, address)[0], coder)
+
+
+def _tables(planes: Planes, address: str) -> tuple[pa.Table, pa.Table]:
     samples = len(next(iter(planes.values())))
     chunk = ChunkData(
         np.arange(samples), torch.zeros(samples, dtype=torch.int64), {"base": planes}
     )
-    tables = to_tables(chunk, detachable=get_codec(address).detachable)
-    coder = compression(parse_codec(address))
-    return [pa.py_buffer(serialise(table, coder)) for table in tables if table.num_columns]
+    return to_tables(chunk, detachable=get_codec(address).detachable)
 
 
 def chunk_planes(files: list[pa.Buffer]) -> Planes:

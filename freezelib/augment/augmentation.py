@@ -159,7 +159,7 @@ class Augmentation:
             whole_views=whole_views,
             stored_views=stored_views,
         )
-        found = {view: maps.of_view() for view in self.views}
+        found = {address: maps.of_view(get_view(address)) for address in self.views}
         if self.shift_pixels:
             found["shift_pixels"] = maps.of_shift(self.shift_pixels)
         meanings = {"noise": "feature noise", "gain": "feature brightness"}

@@ -79,7 +79,8 @@ def select_channels(
 
     Raises:
         ValueError: The scorer is unknown, there is no image, a map is not finite, the gains are
-            not one per channel, or the maps are tokens and not all are to be cached.
+            not one per channel, or the view moves, the maps are tokens, and not all are to be
+            cached.
     """
     if scorer not in SCORERS:
         raise unknown("scorer", scorer, SCORERS)
@@ -90,7 +91,7 @@ def select_channels(
 
     def pairs(corrector: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         for images in batches:
-            counterpart = view.apply(_grid(prefix(images), view))
+            counterpart = view.counterpart(_movable(prefix(images), view))
             if corrector is not None:
                 counterpart = correct_maps(counterpart, corrector)
             yield counterpart, prefix(view.apply(images))
@@ -145,8 +146,8 @@ def _everything(prefix: nn.Module, batches: Iterable[Tensor]) -> Selection:
     raise ValueError("Finding the channels needs at least one batch of images, but got none.")
 
 
-def _grid(maps: Tensor, view: View) -> Tensor:
-    if maps.ndim != 4:
+def _movable(maps: Tensor, view: View) -> Tensor:
+    if view.moves and maps.ndim != 4:
         raise ValueError(
             f"The view {view.name!r} has a counterpart on feature maps [n, C, h, w] only, but the "
             f"prefix makes {list(maps.shape)}: cache it whole (scorer='all')."

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from freezelib.augment.shifts import map_stride
+from freezelib.augment.views import View
 
 _STORE = "Store random views (stored_views=V) or train without a cache."
 _STORE_WHOLE = f"Store the view whole (scorer='all'). {_STORE}"
@@ -35,12 +36,16 @@ class CachedMaps:
     whole_views: bool = False
     stored_views: int = 1
 
-    def of_view(self) -> Support:
-        """Any view of the image."""
+    def of_view(self, view: View) -> Support:
+        """A view of the image."""
         if self.stored_views > 1:
             return self._stored()
         if self.whole_views:
             return Support("exact", "every channel is cached under the view")
+        if not view.moves:
+            return Support(
+                "approximate", "the map stays the same; its sensitive channels are cached"
+            )
         if len(self.map_shape) != 3:
             return Support(
                 "unsupported",

@@ -94,7 +94,7 @@ class CachedWindow:
             whole = torch.empty_like(base)
             self._decode(self._extra[view.name], rows, whole, scratch)
             return whole
-        maps = view.apply(base)
+        maps = view.counterpart(base)
         if (corrector := self._cache.manifest.corrector(view.name)) is not None:
             maps = correct_maps(maps, corrector.to(maps.device))
         if channels:

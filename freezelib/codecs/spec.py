@@ -24,8 +24,13 @@ QUANTISERS: Mapping[str, Mapping[str, tuple[float, float] | range]] = {
     "sz3": {"rel": (1e-6, 0.5), "abs": (1e-6, 1e6)},
     "jpeg": {"quality": range(1, 101)},
 }
-# Coders and their levels; the first is what the name alone means.
-CODERS: Mapping[str, range] = {"none": range(0), "lz4": range(1, 13), "zstd": range(1, 23)}
+# Coders and their levels. Below zero zstd leaves what does not repeat as it is, as LZ4 does.
+CODERS: Mapping[str, tuple[range, ...]] = {
+    "none": (),
+    "lz4": (range(1, 13),),
+    "zstd": (range(-20, 0), range(1, 23)),
+}
+_USUAL_LEVEL = 1  # what a coder's name alone means, if it has levels
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,7 @@ class CodecSpec:
         head = ":".join([self.quantiser, *(f"{name}={value}" for name, value in self.parameters)])
         if self.coder == "none":
             return head
-        levels = CODERS[self.coder]
-        usual = not levels or self.level == levels[0]
+        usual = self.level == _usual_level(self.coder)
         return f"{head}+{self.coder}" if usual else f"{head}+{self.coder}:{self.level}"
 
 
@@ -70,14 +74,19 @@ def parse_codec(address: str) -> CodecSpec:
     )
 
 
+def _usual_level(coder: str) -> int:
+    return _USUAL_LEVEL if CODERS[coder] else 0
+
+
 def _level(coder: str, text: str, address: str) -> int:
-    levels = CODERS[coder]
     if not text:
-        return levels[0] if levels else 0
-    if not (text.isdecimal() and int(text) in levels):
-        law = f"{levels[0]} to {levels[-1]}" if levels else "none"
-        raise ValueError(f"The levels of {coder} are {law}, but got {address!r}.")
-    return int(text)
+        return _usual_level(coder)
+    for levels in CODERS[coder]:
+        for level in levels:
+            if str(level) == text:
+                return level
+    law = " and ".join(f"{levels[0]} to {levels[-1]}" for levels in CODERS[coder]) or "none"
+    raise ValueError(f"The levels of {coder} are {law}, but got {address!r}.")
 
 
 def _checked(

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from frozen_samples import labelled_images, recipe_for
@@ -63,6 +65,21 @@ def test_tokens_are_neither_shifted_nor_flipped_in_place(cached):
         epochs(cached(scorer="all"), FULL)
     with pytest.raises(ValueError, match=r"cache it whole \(scorer='all'\)"):
         cached(scorer="corr")
+
+
+def test_under_a_view_that_moves_nothing_tokens_stay_but_for_those_that_are_cached(
+    cached, tokens, images
+):
+    brighter = Augmentation(views=("brightness:by=0.5",), view_probability=1.0)
+    cache = cached(views=brighter.views, scorer="random", max_fraction=0.3)
+    (sensitive,) = cache.manifest.sensitive.values()
+    assert len(sensitive) == 3
+    online = epochs(FrozenImages(images, tokens, chunk_samples=CHUNK_SAMPLES), brighter)
+    plain = epochs(cache, replace(brighter, view_probability=0.0))
+    others = [token for token in range(10) if token not in sensitive]
+    for seen, true, base in zip(epochs(cache, brighter), online, plain, strict=True):
+        assert torch.equal(seen[:, sensitive], true[:, sensitive])
+        assert torch.equal(seen[:, others], base[:, others])
 
 
 def test_stored_views_of_tokens_can_be_shifted_and_flipped(cached):

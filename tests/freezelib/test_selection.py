@@ -164,6 +164,25 @@ def test_tokens_can_be_cached_whole():
     assert found.channels == [0, 1, 2, 3]
 
 
+def test_a_view_that_moves_nothing_has_the_map_itself_as_its_counterpart(conv, batches):
+    """A convolution without bias makes of a scaled image a scaled map, whatever its scale."""
+    zero_mean = [images - images.mean((2, 3), keepdim=True) for images in batches]
+    view = get_view("contrast:factor=1.25")
+    found = select_channels(conv, zero_mean, view, scorer="rel_l2", threshold=0.0)
+    alive = [score for c, score in enumerate(found.scores) if c not in DEAD]
+    assert [*alive, 1 - found.residual] == pytest.approx([1 - 0.25 / 1.25] * (len(alive) + 1))
+
+
+def test_a_view_that_moves_nothing_ranks_tokens_too():
+    """All change alike, which is the most for the one whose values are the smallest."""
+    images = [torch.rand(64, 3, 8, 8)]
+    found = select_channels(
+        Tokens(), images, get_view("brightness:by=1"), scorer="rel_l2", threshold=0.75
+    )
+    assert found.scores == sorted(found.scores)
+    assert found.channels == [0]
+
+
 # Gains.
 
 

@@ -5,6 +5,7 @@ from freezelib.augment import Augmentation
 IMAGE = (3, 32, 32)
 MAP, TOKENS, ODD = (16, 8, 8), (65, 192), (16, 5, 5)
 FULL = Augmentation(views=("hflip", "rotate:degrees=10"), shift_pixels=4, noise=0.1, mixup=1.0)
+COLOURS = Augmentation(views=("brightness:by=0.2", "saturation:factor=0.5"))
 
 
 def kinds(augmentation, map_shape, **cache):
@@ -33,6 +34,15 @@ def test_the_support_of_every_part_at_every_kind_of_cut(map_shape, cache, view, 
         "noise": "exact",
         "mixup": "exact",
     }
+
+
+@pytest.mark.parametrize("map_shape", [MAP, ODD, TOKENS])
+@pytest.mark.parametrize(
+    ("cache", "kind"),
+    [({}, "approximate"), ({"whole_views": True}, "exact"), ({"stored_views": 2}, "exact")],
+)
+def test_a_view_that_moves_nothing_is_supported_at_every_kind_of_cut(map_shape, cache, kind):
+    assert set(kinds(COLOURS, map_shape, **cache).values()) == {kind}
 
 
 def test_only_parts_that_act_are_told_of_and_feature_space_is_called_by_its_name():

@@ -8,13 +8,15 @@ from torch.nn import functional
 from freezelib.augment import assign_views, get_view
 
 FLIPS = ["hflip", "vflip"]
-VIEWS = [
+MOVING = [
     *FLIPS,
     "rotate:degrees=10",
     "rotate:degrees=-37.5",
     "shift:x=0.1,y=0",
     "shift:y=-.2,x=.05",
 ]
+STAYING = ["brightness:by=-0.3", "contrast:factor=1.5", "saturation:factor=0.4"]
+VIEWS = MOVING + STAYING
 sides = st.integers(1, 17)
 seeds = st.integers(0, 2**40)
 
@@ -33,18 +35,58 @@ def smooth(side):
 @pytest.mark.parametrize("address", VIEWS)
 @settings(max_examples=15)
 @given(height=sides, width=sides)
-def test_a_view_keeps_the_shape_and_the_range_and_leaves_its_input_alone(address, height, width):
+def test_a_view_keeps_the_shape_and_leaves_its_input_alone(address, height, width):
     x = maps(height, width)
     before = x.clone()
     seen = get_view(address).apply(x)
     assert seen.shape == x.shape
-    assert seen.min() >= x.min() - 1e-5
-    assert seen.max() <= x.max() + 1e-5
     assert torch.equal(x, before)
     assert seen.data_ptr() != x.data_ptr()
 
 
-@pytest.mark.parametrize("address", VIEWS)
+@pytest.mark.parametrize("address", MOVING)
+@settings(max_examples=15)
+@given(height=sides, width=sides)
+def test_a_view_that_moves_keeps_the_range_and_is_its_own_counterpart(address, height, width):
+    x, view = maps(height, width), get_view(address)
+    seen = view.apply(x)
+    assert x.min() - 1e-5 <= seen.min()
+    assert seen.max() <= x.max() + 1e-5
+    assert torch.equal(view.counterpart(x), seen)
+
+
+@pytest.mark.parametrize("address", STAYING)
+def test_a_view_that_stays_leaves_feature_maps_and_tokens_alone(address):
+    for x in (maps(5, 6), torch.randn(2, 9, 4)):
+        assert torch.equal(get_view(address).counterpart(x), x)
+
+
+@pytest.mark.parametrize("address", STAYING)
+def test_a_view_that_stays_goes_with_every_move(address):
+    x, apply = maps(6, 6), get_view(address).apply
+    torch.testing.assert_close(apply(x.rot90(1, (2, 3))), apply(x).rot90(1, (2, 3)))
+
+
+@settings(max_examples=20)
+@given(factor=st.floats(0, 3), by=st.floats(-2, 2), height=sides, width=sides)
+def test_contrast_and_saturation_keep_their_means_and_brightness_moves_it(
+    factor, by, height, width
+):
+    x = maps(height, width)
+    for name, dims in (("contrast", (2, 3)), ("saturation", 1)):
+        seen, mean = get_view(f"{name}:factor={factor}").apply(x), x.mean(dims, keepdim=True)
+        torch.testing.assert_close(seen.mean(dims, keepdim=True), mean, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(seen - mean, (x - mean) * factor, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(get_view(f"brightness:by={by}").apply(x), x + by)
+
+
+@pytest.mark.parametrize("address", ["contrast:factor=1.5", "saturation:factor=0.5"])
+def test_contrast_and_saturation_do_not_ask_how_an_image_was_scaled(address):
+    x, apply = maps(6, 6), get_view(address).apply
+    torch.testing.assert_close(apply(3 * x - 1), 3 * apply(x) - 1)
+
+
+@pytest.mark.parametrize("address", [*MOVING, "brightness:by=0.5", "contrast:factor=0.5"])
 def test_a_view_treats_every_sample_and_channel_alike(address):
     x, apply = maps(9, 9, count=4), get_view(address).apply
     one_by_one = torch.cat([apply(x[i : i + 1, c : c + 1]) for i in range(4) for c in range(3)])
@@ -89,10 +131,16 @@ def test_a_shift_repeats_the_border():
     torch.testing.assert_close(seen[..., :2], x[..., :1].expand(-1, -1, -1, 2))
 
 
-@pytest.mark.parametrize("address", ["rotate:degrees=0", "rotate:degrees=360", "shift:x=0,y=0"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("rotate:degrees=0", "rotate:degrees=360", "shift:x=0,y=0"),
+        *("brightness:by=0", "contrast:factor=1", "saturation:factor=1"),
+    ],
+)
 @settings(max_examples=10)
 @given(height=sides, width=sides)
-def test_a_view_that_moves_nothing_is_the_identity(address, height, width):
+def test_a_view_that_changes_nothing_is_the_identity(address, height, width):
     x = maps(height, width)
     torch.testing.assert_close(get_view(address).apply(x), x, rtol=0, atol=1e-4)
 
@@ -112,7 +160,7 @@ def test_flips_of_an_image_and_of_its_enlargement_are_the_same_view(address, fac
     assert torch.equal(functional.interpolate(apply(x), scale_factor=factor), apply(enlarged))
 
 
-@pytest.mark.parametrize("address", VIEWS)
+@pytest.mark.parametrize("address", MOVING)
 def test_one_view_acts_alike_at_every_resolution(address):
     apply = get_view(address).apply
     fine = functional.avg_pool2d(apply(smooth(128)), 4)
@@ -138,7 +186,7 @@ def test_an_unknown_view_is_told_the_valid_names_and_the_nearest():
         get_view("hflop")
     text = str(caught.value)
     assert "Unknown view 'hflop'" in text
-    assert all(name in text for name in ("hflip", "vflip", "rotate", "shift"))
+    assert all(name in text for name in ("hflip", "rotate", "shift", "brightness"))
     assert "Did you mean 'hflip'?" in text
 
 
@@ -156,6 +204,9 @@ def test_an_unknown_view_is_told_the_valid_names_and_the_nearest():
         "rotate:degrees=inf",
         "shift:x=0.1",
         "hflip:x=1",
+        "brightness:factor=1.3",
+        "contrast:factor=inf",
+        "saturation",
         "hflip,vflip",
     ],
 )
